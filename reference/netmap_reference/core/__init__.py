@@ -1,0 +1,1 @@
+"""What both generations are written with: words, outcomes, steps, effects, bytes."""

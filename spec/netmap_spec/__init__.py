@@ -1,0 +1,1 @@
+"""What netmap promises: clauses, ABI tables, schemas, invariants, test vectors. No behaviour."""

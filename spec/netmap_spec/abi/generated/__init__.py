@@ -1,0 +1,1 @@
+"""Written by ``netmap_spec.abi.generate``; do not edit."""
