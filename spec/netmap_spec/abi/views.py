@@ -26,14 +26,17 @@ class Buffer:
     def __init__(self, buffer: Any) -> None:
         self._view = memoryview(buffer).cast("B")
 
+    def _check(self, offset: int, length: int) -> None:
+        size = len(self._view)
+        if offset < 0 or length < 0 or offset + length > size:
+            raise IndexError(f"[{offset}, {offset + length}) is outside a buffer of {size} bytes")
+
     def read(self, offset: int, length: int, /) -> bytes:
-        if offset < 0 or offset + length > len(self._view):
-            raise IndexError(f"[{offset}, {offset + length}) is outside a buffer of {len(self._view)} bytes")
+        self._check(offset, length)
         return bytes(self._view[offset : offset + length])
 
     def write(self, offset: int, data: bytes, /) -> None:
-        if offset < 0 or offset + len(data) > len(self._view):
-            raise IndexError(f"[{offset}, {offset + len(data)}) is outside a buffer of {len(self._view)} bytes")
+        self._check(offset, len(data))
         self._view[offset : offset + len(data)] = data
 
 
@@ -94,7 +97,10 @@ class Int:
 
 
 class Text:
-    """A ``char[n]``: reads up to the first NUL, writes NUL-padded and NUL-terminated."""
+    """A ``char[n]``: reads up to the first NUL; writes as strlcpy does, cut to leave room for a NUL.
+
+    A text that must not be cut, or bytes without a NUL, are written through ``view.mem``.
+    """
 
     __slots__ = ("offset", "size")
 
@@ -144,7 +150,7 @@ class IntArray:
 
 
 class BoundArray:
-    """``view.field[i]`` for an :class:`IntArray`. A flexible array has no bound of its own: the memory has."""
+    """``view.field[i]`` for an :class:`IntArray`; of a flexible one, the memory is the only bound."""
 
     __slots__ = ("_array", "_view")
 

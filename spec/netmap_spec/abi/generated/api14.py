@@ -242,11 +242,20 @@ class nm_csb_ktoa(View):
     pad = IntArray(12, "I", 13)
 
 
+class nmreq_opt_sync_kloop_eventfds_eventfds(View):
+    NAME = "nmreq_opt_sync_kloop_eventfds_eventfds"
+    SIZE = 8
+    ALIGN = 4
+    ioeventfd = Int(0, "i")
+    irqfd = Int(4, "i")
+
+
 class nmreq_opt_sync_kloop_eventfds(View):
     NAME = "nmreq_opt_sync_kloop_eventfds"
     SIZE = 24
     ALIGN = 8
     nro_opt = Struct(0, nmreq_option, 1)
+    eventfds = Struct(24, nmreq_opt_sync_kloop_eventfds_eventfds, 0)
 
 
 class nmreq_opt_sync_kloop_mode(View):
@@ -316,7 +325,7 @@ class nm_desc(View):
     ALIGN = 8
     self = Int(0, "Q")  # struct nm_desc *
     fd = Int(8, "i")
-    mem = Int(16, "Q")  # void *
+    mem_ = Int(16, "Q")  # void *
     memsize = Int(24, "Q")
     done_mmap = Int(32, "i")
     nifp = Int(40, "Q")  # struct netmap_if *
