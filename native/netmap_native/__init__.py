@@ -1,1 +1,12 @@
+"""The C side of netmap-verify, seen from Python.
 
+``core``     the pure ring and pool functions (``libnetmap_core.so``), twins of the reference model
+``Device``   a netmap device: the one in user space (``libnetmap_user.so`` and its broker) or a node such
+             as ``/dev/netmap``, through the same five entry points
+
+Importing costs nothing and needs no compiler; using it raises :class:`NotBuilt` until ``make native`` ran.
+"""
+
+from ._library import NotBuilt
+
+__all__ = ["NotBuilt"]
