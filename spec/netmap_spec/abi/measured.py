@@ -102,7 +102,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One line of a comparison: ``kind`` is struct, field, constant, string or ioctl; "" is an absent side."""
+    """One line of a comparison; ``kind`` is struct, field, constant, string or ioctl, "" an absent side."""
 
     kind: str
     name: str
