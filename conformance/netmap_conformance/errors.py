@@ -58,4 +58,5 @@ def read_file(path: Path) -> str:
 
 def extra_missing(command: str, extra: str, error: ImportError) -> UserError:
     """The error of a command whose optional packages are not installed."""
-    return UserError(f"{command} needs {error.name}: install the extra with pip install 'netmap-verify[{extra}]'", ABSENT)
+    hint = f"pip install 'netmap-verify[{extra}]'"
+    return UserError(f"{command} needs the Python package {error.name}: {hint}", ABSENT)

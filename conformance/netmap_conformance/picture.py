@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import NamedTuple
 
 #: The order in which marks of one slot are stacked; others follow in the order given.
@@ -24,7 +23,7 @@ USER = "user"
 
 
 class SlotPicture(NamedTuple):
-    """One slot: ``owner`` is ``"kernel"``, ``"user"`` or empty when unknown; ``-1`` marks an unknown number."""
+    """One slot: ``owner`` is ``"kernel"``, ``"user"`` or empty when unknown; ``-1`` is an unknown number."""
 
     owner: str = ""
     buf_idx: int = -1
@@ -115,18 +114,19 @@ class RingPicture:
 
     def to_text(self, width: int = 100) -> str:
         """The picture for a terminal ``width`` columns wide; ends without a newline."""
-        from ._picture_text import draw
+        from .drawing.text import draw
 
         return draw(self, width)
 
     def to_svg(self, style: bool = True) -> str:
         """The picture as one ``<svg>`` element; ``style=False`` leaves the colours to the page around it."""
-        from ._picture_svg import draw
+        from .drawing.svg import draw
 
         return draw(self, style)
 
 
-class Cell(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Cell:
     """``count`` neighbouring slots from ``first``, drawn as one when ``count`` is more than 1."""
 
     first: int
@@ -146,4 +146,4 @@ def ring_picture(
     return RingPicture(name, n, dict(marks), owned, note)
 
 
-__all__ = ["KERNEL", "USER", "Cell", "RingPicture", "SlotPicture", "escape", "ring_picture"]
+__all__ = ["KERNEL", "USER", "Cell", "RingPicture", "SlotPicture", "ring_picture"]
