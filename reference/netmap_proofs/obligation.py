@@ -114,6 +114,8 @@ def obligation(
         raise ValueError(f"obligation {id}: its control needs {len(functions)} functions")
     if all(a is b for a, b in zip(control.functions, functions, strict=True)):
         raise ValueError(f"obligation {id}: the control changes nothing")
+    if control.goal in tuple(refutes):
+        raise ValueError(f"obligation {id}: its control must refute another goal than the recorded one")
     if (finding is None) != (not tuple(refutes)):
         raise ValueError(f"obligation {id}: a finding and the goals it refutes go together")
     needed = frozenset(rules) if rules is not None else default_rules(functions, reading)

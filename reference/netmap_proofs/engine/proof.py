@@ -54,7 +54,7 @@ class Proof(ABC):
 
     @abstractmethod
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call a function under proof: the result is compared with the concrete rerun, the rules are counted."""
+        """Call a function under proof: its result is compared with the rerun, its rules are counted."""
 
     @abstractmethod
     def split(self, name: str, ways: int = 2) -> int:
