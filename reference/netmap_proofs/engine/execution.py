@@ -8,7 +8,7 @@ at the first new fork. A side whose infeasibility the solver cannot show (``unkn
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -160,6 +160,12 @@ class Run(Proof):
     def evidence(self, goal: str, holds: bool, shown: Any) -> None:
         self.goals.append(goal)
         self.session.given_goal(self, goal, holds, shown)
+
+    def reached(self, rules: Iterable[str]) -> None:
+        self.fired.update(rules)
+
+    def give_up(self, reason: str) -> None:
+        self.session.unconfirmed(reason)
 
     def show(self, name: str, value: T) -> T:
         return value

@@ -73,6 +73,14 @@ class Proof(ABC):
         """A goal decided by another tool (the explorer, crosshair): ``shown`` is its counterexample."""
 
     @abstractmethod
+    def reached(self, rules: Iterable[str]) -> None:
+        """Rules that another tool saw fire."""
+
+    @abstractmethod
+    def give_up(self, reason: str) -> None:
+        """Another tool did not get to the end: the obligation is NOT_CONFIRMED."""
+
+    @abstractmethod
     def show(self, name: str, value: T) -> T:
         """Name a value that a counterexample should print."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .errors import EndPath, EngineError
@@ -74,6 +74,12 @@ class Replay(Proof):
     def evidence(self, goal: str, holds: bool, shown: Any) -> None:
         if not holds:
             self.failed.append(goal)
+
+    def reached(self, rules: Iterable[str]) -> None:
+        pass
+
+    def give_up(self, reason: str) -> None:
+        pass
 
     def show(self, name: str, value: T) -> T:
         self.shown[name] = value

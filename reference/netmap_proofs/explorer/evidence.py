@@ -1,0 +1,29 @@
+"""From the explorer to an obligation: each property becomes a goal, a schedule its counterexample."""
+
+from __future__ import annotations
+
+from ..engine import Proof
+from .scenario import Scenario
+from .search import BALANCE, DEADLOCK, LOST, ORDER, RAISED, Exploration, explore
+
+
+def explored(p: Proof, scenario: Scenario, cap: int = 200_000, label: str = "") -> Exploration:
+    """Explore and hand every property to the proof: the explorer's own and those the scenario names.
+
+    ``label`` tells several scenarios of one obligation apart in a counterexample.
+    """
+    seen = explore(scenario, cap)
+    p.bounded(seen.states, "states")
+    p.reached(seen.fired)
+    if not seen.complete:
+        p.give_up(f"more than {cap} states" + (f" in {label}" if label else ""))
+    properties = [RAISED, DEADLOCK, LOST, BALANCE, ORDER, *scenario.always, *scenario.finally_]
+    for name in properties:
+        violation = seen.violated(name)
+        if violation is None:
+            p.evidence(name, True, None)
+        else:
+            found = violation.schedule.to_json()
+            heading = f"{label}: {violation.what}" if label else violation.what
+            p.evidence(name, False, {"what": heading, **found, "lines": [heading, *found["lines"]]})
+    return seen

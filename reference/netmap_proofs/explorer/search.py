@@ -1,0 +1,306 @@
+"""Every interleaving of a scenario's threads, breadth first, so that the first counterexample is a shortest one.
+
+Locks block. ``SelRecord`` puts a thread on a wait queue, ``Wake`` empties the queue and marks the
+threads; a mark that comes before ``Sleep`` lets it return at once, as select's rescan does. A
+``Sleep`` with a channel has no such memory: only a ``Wake`` of that name while it sleeps ends it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netmap_reference.core.effects import (
+    Do,
+    Effect,
+    Fired,
+    Lock,
+    ReadKernel,
+    ReadUser,
+    SelRecord,
+    Sleep,
+    Unlock,
+    Wake,
+    WriteKernel,
+    WriteUser,
+)
+
+from .scenario import Memory, Scenario, ScenarioError
+from .schedule import Move, Schedule, Violation, effect_text
+
+DEADLOCK = "no deadlock"
+LOST = "no lost wake-up"
+BALANCE = "locks are balanced"
+ORDER = "locks are taken in one order"
+RAISED = "no exception"
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A node of the search: where every thread is (its answers so far) and everything they share."""
+
+    answers: tuple[tuple[Any, ...], ...]
+    memory: Memory
+    locks: frozenset[tuple[str, int]] = frozenset()
+    queues: frozenset[tuple[str, int]] = frozenset()
+    marked: frozenset[int] = frozenset()
+    asleep: frozenset[tuple[str, int]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """What a thread does next: an effect, or its end with a result or an exception."""
+
+    effect: Effect | None
+    result: Any = None
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Exploration:
+    """What was seen. ``complete`` is False when the cap on states was reached: then nothing is proved."""
+
+    states: int = 0
+    complete: bool = True
+    violations: list[Violation] = field(default_factory=list)
+    outcomes: dict[Any, Schedule] = field(default_factory=dict)
+    fired: set[str] = field(default_factory=set)
+    order: set[tuple[str, str]] = field(default_factory=set)
+
+    def violated(self, name: str) -> Violation | None:
+        """The first violation of a property, or None."""
+        return next((v for v in self.violations if v.property == name), None)
+
+
+class _Search:
+    def __init__(self, scenario: Scenario, cap: int) -> None:
+        self.scenario = scenario
+        self.cap = cap
+        self.names = list(scenario.threads)
+        self.makers = list(scenario.threads.values())
+        self.found = Exploration()
+        self.known: dict[tuple[int, tuple[Any, ...]], _Next] = {}
+        self.parents: dict[_State, tuple[_State, Move] | None] = {}
+        self.taken: dict[tuple[str, str], tuple[_State, int]] = {}
+
+    # --- one thread -------------------------------------------------------------------------------
+
+    def next_of(self, thread: int, answers: tuple[Any, ...]) -> _Next:
+        """The next effect of a thread that received ``answers``. Rules and constant words are no steps."""
+        key = (thread, answers)
+        if key not in self.known:
+            self.known[key] = self._replay(thread, answers)
+        return self.known[key]
+
+    def _replay(self, thread: int, answers: tuple[Any, ...]) -> _Next:
+        waiting = list(answers)
+        protocol = self.makers[thread]()
+        answer: Any = None
+        try:
+            while True:
+                effect = protocol.send(answer)
+                if isinstance(effect, Fired):
+                    self.found.fired.add(effect.rule)
+                    answer = None
+                elif isinstance(effect, (ReadKernel, ReadUser)) and effect.where in self.scenario.constants:
+                    answer = self.scenario.constants[effect.where]
+                elif waiting:
+                    answer = waiting.pop(0)
+                else:
+                    protocol.close()
+                    return _Next(effect)
+        except StopIteration as end:
+            return _Next(None, end.value)
+        except ScenarioError:
+            raise
+        except Exception as error:
+            return _Next(None, error=f"{type(error).__name__}: {error}")
+
+    # --- one move ---------------------------------------------------------------------------------
+
+    def moves(self, state: _State, thread: int, effect: Effect) -> Iterator[tuple[Any, _State]]:
+        """Every way this effect can happen now: its answer and the state afterwards (none: it blocks)."""
+        match effect:
+            case Lock(name):
+                if not any(lock == name for lock, _ in state.locks):
+                    yield None, replace(state, locks=state.locks | {(name, thread)})
+            case Unlock(name):
+                yield None, replace(state, locks=state.locks - {(name, thread)})
+            case ReadUser(where):
+                stored = self.scenario.adversary.get(where, ())
+                here = (state.memory[where],) if where in state.memory or not stored else ()
+                for value in dict.fromkeys((*here, *stored)):
+                    yield value, state
+            case ReadKernel(where):
+                yield state.memory[where], state
+            case WriteUser(where, value) | WriteKernel(where, value):
+                yield None, replace(state, memory=state.memory.set((where, value)))
+            case Do(what, args):
+                if what not in self.scenario.do:
+                    raise ScenarioError(f"nobody handles Do({what})")
+                for answer, memory in self.scenario.do[what](state.memory, self.names[thread], args):
+                    yield answer, replace(state, memory=memory)
+            case SelRecord(selinfo):
+                yield None, replace(state, queues=state.queues | {(selinfo, thread)})
+            case Wake(selinfo):
+                woken = {t for q, t in state.queues if q == selinfo}
+                woken |= {t for channel, t in state.asleep if channel == selinfo}
+                yield (
+                    None,
+                    replace(
+                        state,
+                        queues=frozenset((q, t) for q, t in state.queues if q != selinfo),
+                        asleep=frozenset((c, t) for c, t in state.asleep if c != selinfo),
+                        marked=state.marked | woken,
+                    ),
+                )
+            case Sleep(channel):
+                if thread in state.marked and (not channel or not self._slept(state, thread, channel)):
+                    yield None, replace(state, marked=state.marked - {thread})
+                elif channel and not any(t == thread for _, t in state.asleep):
+                    yield Sleep, replace(state, asleep=state.asleep | {(channel, thread)})
+            case Fired():
+                yield None, state
+
+    @staticmethod
+    def _slept(state: _State, thread: int, channel: str) -> bool:
+        return (channel, thread) in state.asleep
+
+    def misuse(self, state: _State, thread: int, effect: Effect) -> str:
+        """What is wrong with taking or giving back this lock here; empty when nothing is."""
+        mine = {lock for lock, holder in state.locks if holder == thread}
+        if isinstance(effect, Lock) and effect.name in mine:
+            return f"{self.names[thread]} takes {effect.name}, which it holds"
+        if isinstance(effect, Unlock) and effect.name not in mine:
+            return f"{self.names[thread]} gives back {effect.name}, which it does not hold"
+        if isinstance(effect, Lock):
+            for held in mine:
+                self.found.order.add((held, effect.name))
+                self.taken.setdefault((held, effect.name), (state, thread))
+        return ""
+
+    # --- the search -------------------------------------------------------------------------------
+
+    def run(self) -> Exploration:
+        start = _State(tuple(() for _ in self.names), Memory(self.scenario.memory))
+        self.parents[start] = None
+        queue = deque([start])
+        while queue:
+            state = queue.popleft()
+            self.found.states += 1
+            self._check(state)
+            moved = False
+            for thread in range(len(self.names)):
+                upcoming = self.next_of(thread, state.answers[thread])
+                if upcoming.effect is None:
+                    self._ended(state, thread, upcoming)
+                    continue
+                wrong = self.misuse(state, thread, upcoming.effect)
+                if wrong:
+                    self._violation(BALANCE, wrong, state)
+                    continue
+                for answer, after in self.moves(state, thread, upcoming.effect):
+                    moved = True
+                    if answer is Sleep:  # falls asleep: the effect is not over
+                        answer = None
+                    else:
+                        answers = list(after.answers)
+                        answers[thread] = (*answers[thread], answer)
+                        after = replace(after, answers=tuple(answers))
+                    if after not in self.parents:
+                        self.parents[after] = (state, Move(self.names[thread], upcoming.effect, answer))
+                        queue.append(after)
+            if not moved:
+                self._stopped(state)
+            if len(self.parents) > self.cap:
+                self.found.complete = False
+                break
+        self._cycles()
+        return self.found
+
+    def _check(self, state: _State) -> None:
+        for name, holds in self.scenario.always.items():
+            if not holds(state.memory):
+                self._violation(name, f"does not hold with {state.memory}", state)
+
+    def _ended(self, state: _State, thread: int, end: _Next) -> None:
+        if end.error:
+            self._violation(RAISED, f"{self.names[thread]}: {end.error}", state)
+        held = sorted(lock for lock, holder in state.locks if holder == thread)
+        if held:
+            self._violation(BALANCE, f"{self.names[thread]} ends with {', '.join(held)} held", state)
+
+    def _stopped(self, state: _State) -> None:
+        """No thread can go on: all ended, or sleep rightly, or something is wrong."""
+        results: dict[str, Any] = {}
+        for thread, name in enumerate(self.names):
+            upcoming = self.next_of(thread, state.answers[thread])
+            effect = upcoming.effect
+            if effect is None:
+                results[name] = upcoming.result
+            elif isinstance(effect, Lock):
+                holder = next((self.names[t] for lock, t in state.locks if lock == effect.name), "nobody")
+                self._violation(
+                    DEADLOCK, f"{name} waits for {effect.name}, held by {holder}, for good", state
+                )
+            elif isinstance(effect, Sleep):
+                wanted: Callable[[Memory], bool] | None = self.scenario.waits.get(name)
+                if wanted is not None and wanted(state.memory):
+                    self._violation(LOST, f"{name} sleeps for good, what it waits for is there", state)
+        if self.scenario.outcome is not None:
+            outcome = self.scenario.outcome(state.memory, results)
+            if outcome not in self.found.outcomes:
+                self.found.outcomes[outcome] = self._schedule(state)
+        for name, holds in self.scenario.finally_.items():
+            if not holds(state.memory, results):
+                self._violation(name, f"does not hold at the end with {state.memory}; {results}", state)
+
+    def _violation(self, name: str, what: str, state: _State) -> None:
+        if self.found.violated(name) is None:
+            self.found.violations.append(Violation(name, what, self._schedule(state)))
+
+    def _schedule(self, state: _State) -> Schedule:
+        moves: list[Move] = []
+        at = state
+        while (step := self.parents[at]) is not None:
+            at, move = step
+            moves.append(move)
+        standing = []
+        for thread, name in enumerate(self.names):
+            upcoming = self.next_of(thread, state.answers[thread])
+            held = sorted(lock for lock, holder in state.locks if holder == thread)
+            text = (
+                f"ended with {upcoming.result!r}"
+                if upcoming.effect is None
+                else f"at {effect_text(upcoming.effect)}"
+            )
+            standing.append(f"    {name}: {text}" + (f", holding {', '.join(held)}" if held else ""))
+        return Schedule(tuple(reversed(moves)), (*standing, f"    memory: {state.memory}"))
+
+    def _cycles(self) -> None:
+        """A cycle in "held while taking" means that some other timing would deadlock."""
+        graph: dict[str, set[str]] = {}
+        for held, wanted in self.found.order:
+            graph.setdefault(held, set()).add(wanted)
+        for first, second in sorted(self.found.order):
+            reach, waiting = {second}, [second]
+            while waiting:
+                for each in graph.get(waiting.pop(), ()):
+                    if each not in reach:
+                        reach.add(each)
+                        waiting.append(each)
+            if first in reach:
+                state, thread = self.taken[first, second]
+                what = f"{self.names[thread]} takes {second} while it holds {first}; elsewhere it is the other way"
+                self._violation(ORDER, what, state)
+                return
+
+
+def explore(scenario: Scenario, cap: int = 200_000) -> Exploration:
+    """Search all interleavings of a scenario, up to ``cap`` states.
+
+    Raises :class:`ScenarioError` when the scenario leaves an effect unanswered.
+    """
+    return _Search(scenario, cap).run()
