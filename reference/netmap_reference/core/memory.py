@@ -58,3 +58,7 @@ class Region:
             take = min(len(data) - done, PAGE - start)
             page[start : start + take] = data[done : done + take]
             done += take
+
+    def key(self) -> frozenset[tuple[int, bytes]]:
+        """The content as a value: equal for two regions that hold the same bytes."""
+        return frozenset((n, bytes(page)) for n, page in self._pages.items() if page != _ZERO)

@@ -37,3 +37,16 @@ def errno(name: str) -> Outcome:
 def fault(lines: str) -> Outcome:
     """The kernel faults at these source lines."""
     return Outcome("FAULT", lines)
+
+
+class NotModelled(Exception):
+    """The step needs a rule this model does not have yet.
+
+    ``rule`` is the id the missing rule would carry (``14/register/name/vale``); ``why`` says in one line
+    what was asked for. The oracle reports it as NOT_MODELLED, never as a verdict on the implementation.
+    """
+
+    def __init__(self, rule: str, why: str = "") -> None:
+        super().__init__(f"{rule}: {why}" if why else rule)
+        self.rule = rule
+        self.why = why

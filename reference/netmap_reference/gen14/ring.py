@@ -33,12 +33,20 @@ RX_ACCEPT = rule("14/ring/rx_prologue/accept", clause=_RX, source=f"{NETMAP_C}:1
 RX_HEAD = rule("14/ring/rx_prologue/head-outside", clause=_RX, source=f"{NETMAP_C}:1811-1818")
 RX_CUR = rule("14/ring/rx_prologue/cur-outside", clause=_RX, source=f"{NETMAP_C}:1814-1827")
 TX_HEAD_TAKEN = rule(
-    "14/ring/tx_prologue/head-unbounded", clause=_TX, source=f"{NETMAP_C}:1753-1778", switch=PROLOGUE_UNBOUNDED
+    "14/ring/tx_prologue/head-unbounded",
+    clause=_TX,
+    source=f"{NETMAP_C}:1753-1778",
+    switch=PROLOGUE_UNBOUNDED,
 )
 RX_HEAD_TAKEN = rule(
-    "14/ring/rx_prologue/head-unbounded", clause=_RX, source=f"{NETMAP_C}:1816-1840", switch=PROLOGUE_UNBOUNDED
+    "14/ring/rx_prologue/head-unbounded",
+    clause=_RX,
+    source=f"{NETMAP_C}:1816-1840",
+    switch=PROLOGUE_UNBOUNDED,
 )
-TAIL_RESTORED = rule("14/ring/prologue/tail-restored", clause="14.ring.tail-is-kernels", source=f"{NETMAP_C}:1769-1775")
+TAIL_RESTORED = rule(
+    "14/ring/prologue/tail-restored", clause="14.ring.tail-is-kernels", source=f"{NETMAP_C}:1769-1775"
+)
 FINALIZE = rule("14/ring/sync_finalize", clause="14.ring.tail-published", source=f"{NETMAP_C}:2711-2721")
 REINIT = rule("14/ring/reinit/reset", clause="14.ring.reinit-resets", source=f"{NETMAP_C}:1883-1891")
 REINIT_KEEPS = rule(
@@ -47,8 +55,12 @@ REINIT_KEEPS = rule(
     source=f"{NETMAP_C}:1856-1882",
     switch=REINIT_TRUSTS_USER,
 )
-SLOT_BAD_IDX = rule("14/ring/reinit/slot-bad-idx", clause="14.ring.reinit-slots", source=f"{NETMAP_C}:1868-1874")
-SLOT_BAD_LEN = rule("14/ring/reinit/slot-bad-len", clause="14.ring.reinit-slots", source=f"{NETMAP_C}:1875-1878")
+SLOT_BAD_IDX = rule(
+    "14/ring/reinit/slot-bad-idx", clause="14.ring.reinit-slots", source=f"{NETMAP_C}:1868-1874"
+)
+SLOT_BAD_LEN = rule(
+    "14/ring/reinit/slot-bad-len", clause="14.ring.reinit-slots", source=f"{NETMAP_C}:1875-1878"
+)
 
 
 @dataclass(frozen=True, slots=True)

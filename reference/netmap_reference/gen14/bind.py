@@ -1,0 +1,233 @@
+"""Chapter *bind*: krings, rings and the netmap_if that a bound descriptor needs, made and unmade.
+
+Krings come with the first descriptor of a port and go with the last. A ring object is made when a
+descriptor is bound to it (``users``) or when the other end of a pipe needs it (``needed``), and goes when
+neither holds any more. Receive rings are made before transmit rings, both in ascending order, so fresh
+memory gives receive rings the lower buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from netmap_spec.abi import api14
+
+from ..core.step import rule
+from . import memory
+from .memory import Allocator
+from .ring import Kring, Slot
+from .state import DIRECTIONS, RX, TX, Adapter, File, KringState, System, ring_name
+
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+MEM2_C = memory.MEM2_C
+
+KRINGS = rule("14/bind/krings_create", clause="14.memory.fresh-ring", source=f"{NETMAP_C}:851-945")
+RING_REAL = rule(
+    "14/bind/rings_create/own-buffers", clause="14.memory.fresh-ring", source=f"{MEM2_C}:1966-1991"
+)
+RING_FAKE = rule(
+    "14/bind/rings_create/no-buffers", clause="14.memory.fresh-ring", source=f"{MEM2_C}:1992-1997"
+)
+RING_GONE = rule("14/bind/rings_delete", clause="14.memory.returned", source=f"{MEM2_C}:2016-2049")
+EXCLUSIVE = rule("14/bind/krings_get/busy", clause="14.register.exclusive", source=f"{NETMAP_C}:2086-2094")
+SHARED = rule("14/bind/krings_get/bound", clause="14.register.exclusive", source=f"{NETMAP_C}:2099-2104")
+IF_NEW = rule("14/bind/if_new", clause="14.register.nifp", source=f"{MEM2_C}:2059-2126")
+
+
+class Refused(Exception):
+    """A request fails with this errno; what it did so far is undone by its caller."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def krings_of(s: System, na: Adapter, hardware_only: bool = False) -> Iterator[KringState]:
+    """A port's krings in the kernel's order: receive before transmit, ascending."""
+    for t in DIRECTIONS:
+        for i in range(na.rings(t) if hardware_only else na.all_rings(t)):
+            yield s.krings[ring_name(na.name, t, i)]
+
+
+def selected(s: System, f: File) -> Iterator[KringState]:
+    """The krings a descriptor is bound to, in the kernel's order."""
+    for t in DIRECTIONS:
+        first, last = f.range(t)
+        for i in range(first, last):
+            yield s.krings[ring_name(f.adapter, t, i)]
+
+
+def put(s: System, k: KringState) -> None:
+    s.krings[k.name] = k
+
+
+def allocator(s: System, adapter: str) -> Allocator:
+    return s.allocators[s.adapters[adapter].mem]
+
+
+def krings_create(s: System, na: Adapter, fired: list[str]) -> None:
+    """All krings of a port: transmit rings start with every slot but one free, receive rings empty."""
+    if na.created:
+        return
+    for t in DIRECTIONS:
+        n = na.slots(t)
+        tail = n - 1 if t == TX else 0
+        for i in range(na.all_rings(t)):
+            host = i >= na.rings(t)
+            fake = host and not na.host_rings
+            pos = Kring(n, 0, tail, 0, 0, tail)
+            put(s, KringState(na.name, t, i, pos, host=host, fake=fake))
+    s.adapters[na.name] = replace(na, created=True)
+    fired.append(KRINGS)
+
+
+def krings_delete(s: System, name: str) -> None:
+    """Forget a port's krings."""
+    na = s.adapters[name]
+    if na.created:
+        for k in list(krings_of(s, na)):
+            del s.krings[k.name]
+        s.adapters[name] = replace(na, created=False)
+
+
+def krings_get(s: System, f: File, fired: list[str]) -> None:
+    """Bind a descriptor to its krings.
+
+    EBUSY when one of them has an exclusive user, or has users and we want it alone.
+    """
+    for k in selected(s, f):
+        if k.exclusive or (k.users > 0 and f.exclusive):
+            fired.append(EXCLUSIVE)
+            raise Refused("EBUSY")
+    for k in list(selected(s, f)):
+        put(s, replace(k, users=k.users + 1, exclusive=f.exclusive, pending=True))
+    fired.append(SHARED)
+
+
+def krings_put(s: System, f: File) -> None:
+    """Undo :func:`krings_get`; a ring nobody uses any more shall leave netmap mode."""
+    for k in list(selected(s, f)):
+        users = k.users - 1
+        exclusive = k.exclusive and not f.exclusive
+        put(s, replace(k, users=users, exclusive=exclusive, pending=k.pending and users > 0))
+
+
+def mode_commit(s: System, na: Adapter) -> None:
+    """Every ring takes the mode it was told to take (netmap_krings_mode_commit)."""
+    for k in list(krings_of(s, na)):
+        if not k.host or na.host_rings:
+            put(s, replace(k, on=k.pending))
+
+
+def mode_pending(s: System, f: File) -> bool:
+    """Shall one of the descriptor's rings change its mode?"""
+    return any(k.on != k.pending for k in selected(s, f))
+
+
+# --- ring objects -----------------------------------------------------------------------------
+
+
+def ring_at(s: System, k: KringState) -> int:
+    """Offset of a kring's ring object in its region."""
+    return allocator(s, k.adapter).ring_offset(k.ring)
+
+
+def view(s: System, k: KringState) -> api14.netmap_ring:
+    """The ring object as the application sees it."""
+    return api14.netmap_ring(s.regions[s.adapters[k.adapter].mem], ring_at(s, k))
+
+
+def rings_create(s: System, name: str, fired: list[str]) -> None:
+    """Make every missing ring object of a port. ENOMEM when objects or buffers run out.
+
+    ``flags`` and ``ts`` keep what the last user of the same memory left there. Source:
+    netmap_mem2_rings_create.
+    """
+    na = s.adapters[name]
+    for k in list(krings_of(s, na)):
+        if k.ring >= 0 or not (k.users > 0 or k.needed):
+            continue
+        a = s.allocators[na.mem]
+        n = k.pos.n
+        step = memory.obj_malloc(a.ring_pool, api14.netmap_ring.SIZE + n * api14.netmap_slot.SIZE)
+        fired.extend(step.fired)
+        if not step.outcome.ok:
+            raise Refused("ENOMEM")
+        a = replace(a, ring_pool=step.state.pool)
+        k = replace(k, ring=step.state.index)
+        indices: tuple[int, ...] = (0,) * n
+        if not k.fake:
+            taken = memory.take(a.buf_pool, n)
+            if len(taken.indices) < n:
+                fired.append(memory.EXHAUSTED)
+                raise Refused("ENOMEM")
+            a, indices = replace(a, buf_pool=taken.pool), taken.indices
+        fired.append(RING_FAKE if k.fake else RING_REAL)
+        s.allocators[na.mem] = a
+        put(s, k)
+        ring = view(s, k)
+        ring.buf_ofs = a.buf_offset(0) - ring.off
+        ring.num_slots, ring.nr_buf_size = n, a.buf_size
+        ring.ringid, ring.dir = k.index, int(k.t == TX)
+        ring.head, ring.cur, ring.tail = k.pos.rhead, k.pos.rcur, k.pos.rtail
+        ring.offset_mask = ring.buf_align = 0
+        memory.write_slots(s.regions[na.mem], ring.off, (Slot(i, a.buf_size) for i in indices))
+
+
+def rings_delete(s: System, name: str, fired: list[str]) -> None:
+    """Free every ring object nobody needs, and the buffers its slots name now if it owned buffers."""
+    na = s.adapters[name]
+    for k in list(krings_of(s, na)):
+        if k.ring < 0 or k.users > 0 or k.needed:
+            continue
+        a = s.allocators[na.mem]
+        if not k.fake:
+            slots = memory.read_slots(s.regions[na.mem], ring_at(s, k), k.pos.n)
+            a = replace(a, buf_pool=memory.free_many(a.buf_pool, (x.buf_idx for x in slots if x.buf_idx > 1)))
+        a = replace(a, ring_pool=memory.obj_free(a.ring_pool, k.ring).state)
+        s.allocators[na.mem] = a
+        put(s, replace(k, ring=-1))
+        fired.append(RING_GONE)
+
+
+# --- netmap_if --------------------------------------------------------------------------------
+
+
+def if_new(s: System, f: File, fired: list[str]) -> int:
+    """A descriptor's own netmap_if. Offsets of its rings count from the object itself; 0 stands for a ring it
+    is not bound to; transmit rings come first.
+
+    ENOMEM when no object is left. Source: netmap_mem2_if_new.
+    """
+    na = s.adapters[f.adapter]
+    a = s.allocators[na.mem]
+    total = na.all_rings(TX) + na.all_rings(RX)
+    step = memory.obj_malloc(a.if_pool, api14.netmap_if.SIZE + 8 * total)
+    fired.extend((*step.fired, IF_NEW))
+    if not step.outcome.ok:
+        raise Refused("ENOMEM")
+    s.allocators[na.mem] = a = replace(a, if_pool=step.state.pool)
+    nifp = api14.netmap_if(s.regions[na.mem], a.if_offset(step.state.index))
+    nifp.ni_name = na.name
+    nifp.ni_tx_rings, nifp.ni_rx_rings = na.tx_rings, na.rx_rings
+    nifp.ni_host_tx_rings, nifp.ni_host_rx_rings = na.host_tx_rings or 1, na.host_rx_rings or 1
+    position = 0
+    for t in (TX, RX):
+        first, last = f.range(t)
+        for i in range(na.all_rings(t)):
+            k = s.krings[ring_name(na.name, t, i)]
+            bound = k.ring >= 0 and first <= i < last
+            nifp.ring_ofs[position] = a.ring_offset(k.ring) - nifp.off if bound else 0
+            position += 1
+    return step.state.index
+
+
+def if_delete(s: System, f: File) -> None:
+    """Free a descriptor's netmap_if and the chain of extra buffers its ``ni_bufs_head`` names now."""
+    mem = s.adapters[f.adapter].mem
+    a = s.allocators[mem]
+    nifp = api14.netmap_if(s.regions[mem], a.if_offset(f.nifp))
+    if nifp.ni_bufs_head:
+        a = memory.extra_free(a, s.regions[mem], nifp.ni_bufs_head)
+    s.allocators[mem] = replace(a, if_pool=memory.obj_free(a.if_pool, f.nifp).state)

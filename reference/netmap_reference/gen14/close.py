@@ -1,0 +1,106 @@
+"""Chapter *close*: what happens when the last descriptor and the last mapping of an open file go.
+
+Nothing is flushed: packets the application has not synced are not sent. Rings, buffers and extra buffers
+return to their pools; krings go with the port's last descriptor. An exiting or killed process closes
+its descriptors and unmaps its mappings like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..core.step import rule
+from . import bind, memory
+from .bind import krings_put, rings_delete
+from .ports import nic, pipe_ends
+from .state import RX, TX, System
+
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
+LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
+
+UNBOUND = rule("14/close/unbound", clause="14.close.last-reference", source=f"{NETMAP_C}:1183-1200")
+UNREGISTER = rule("14/close/unregister", clause="14.close.returns", source=f"{NETMAP_C}:1072-1153")
+HELD = rule("14/close/still-held", clause="14.close.last-reference", source=f"{NETMAP_C}:1186-1189")
+LAST = rule("14/close/last-descriptor", clause="14.close.returns", source=f"{NETMAP_C}:1112-1146")
+PARENT_GONE = rule("14/close/parent-deleted", clause="14.pipe.parent", source=f"{PIPE_C}:617-634")
+
+
+def release(s: System, file: int, switches: frozenset[str]) -> tuple[str, ...]:
+    """Free an open file if no process holds or maps it any more; the rules fired."""
+    held = file in s.holders.values() or file in s.mapped.values()
+    if held or file not in s.files:
+        return (HELD,)
+    fired: list[str] = []
+    f = s.files[file]
+    if f.adapter:
+        unregister(s, file, fired, switches)
+        adapter_put(s, f.adapter, fired)
+    else:
+        fired.append(UNBOUND)
+    del s.files[file]
+    s.waiting = {n: w - {file} for n, w in s.waiting.items() if w - {file}}
+    s.woken -= {file}
+    return tuple(fired)
+
+
+def unregister(s: System, file: int, fired: list[str], switches: frozenset[str]) -> None:
+    """Undo a REGISTER. Source: netmap_do_unregif."""
+    f = s.files[file]
+    name = f.adapter
+    na = s.adapters[name]
+    s.adapters[name] = na = replace(na, fds=na.fds - 1)
+    krings_put(s, f)
+    if na.fds == 0 or bind.mode_pending(s, f):
+        if na.kind == "nic":
+            nic.unregistered(s, name)
+        else:
+            pipe_ends.unregistered(s, name)
+    rings_delete(s, name, fired)
+    if na.fds == 0:
+        fired.append(LAST)
+        if na.kind == "nic":
+            bind.krings_delete(s, name)
+            na = s.adapters[name]
+            s.adapters[name] = replace(na, host_tx_rings=1, host_rx_rings=1)
+        else:
+            pipe_ends.krings_delete_pair(s, name, fired, switches)
+    na = s.adapters[name]
+    many = tuple(f.range(t)[1] - f.range(t)[0] > 1 for t in (RX, TX))
+    s.adapters[name] = replace(na, si_users=(na.si_users[0] - many[0], na.si_users[1] - many[1]))
+    bind.if_delete(s, f)
+    step = memory.deref(s.allocators[na.mem])
+    s.allocators[na.mem] = step.state
+    fired.extend((*step.fired, UNREGISTER))
+
+
+def adapter_put(s: System, name: str, fired: list[str]) -> None:
+    """Drop one reference to a port; a pipe end or a parent made on the fly goes with its last one."""
+    na = s.adapters[name]
+    s.adapters[name] = na = replace(na, refs=na.refs - 1)
+    if na.refs > 0 or na.kind == "nic":
+        return
+    if na.kind == "pipe":
+        if na.peer_ref:
+            s.adapters[name] = replace(na, peer_ref=False)
+            adapter_put(s, na.peer, fired)
+        parent = s.adapters[na.parent]
+        if na.role == "{":
+            s.adapters[na.parent] = replace(parent, pipes=tuple(p for p in parent.pipes if p != name))
+        adapter_put(s, na.parent, fired)
+    else:
+        fired.append(PARENT_GONE)
+    del s.adapters[name]
+    memory_put(s, na.mem)
+
+
+def memory_put(s: System, mem: int) -> None:
+    """Drop one reference to a region; the last one frees its identifier."""
+    a = s.allocators[mem]
+    if a.refs > 1:
+        s.allocators[mem] = replace(a, refs=a.refs - 1)
+        return
+    ids = sorted(s.allocators)
+    del s.allocators[mem], s.regions[mem]
+    if s.last_mem == mem:
+        s.last_mem = ids[ids.index(mem) - 1]

@@ -1,0 +1,120 @@
+"""How the device runs a protocol: one effect after the other, on the system's dictionaries and bytes.
+
+The rules of what happens are in the chapters; this only carries them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from netmap_spec.abi import api14
+
+from ..core.choice import Choose
+from ..core.effects import (
+    Do,
+    Effect,
+    Fired,
+    Protocol,
+    ReadKernel,
+    ReadUser,
+    SelRecord,
+    Wake,
+    WriteKernel,
+    WriteUser,
+)
+from . import bind, memory
+from .ports import pipe
+from .ring import slot_reinit
+from .state import TX, KringState, System
+
+_BUF_CHANGED = api14.NS_BUF_CHANGED
+
+
+class Execution:
+    """One system call in progress: answers every effect of its protocol. ``fired`` collects the rules."""
+
+    def __init__(self, s: System, file: int, choose: Choose, switches: frozenset[str]) -> None:
+        self.s = s
+        self.file = file
+        self.choose = choose
+        self.switches = switches
+        self.fired: list[str] = []
+
+    def __call__(self, effect: Effect) -> Any:
+        match effect:
+            case Fired(rule):
+                self.fired.append(rule)
+            case ReadUser((ring, word)):
+                return getattr(bind.view(self.s, self.s.krings[ring]), word)
+            case WriteUser((ring, word), value):
+                setattr(bind.view(self.s, self.s.krings[ring]), word, value)
+            case ReadKernel((ring, word)):
+                return self._read_kernel(self.s.krings[ring], word)
+            case WriteKernel((ring, word), value):
+                field = "pos" if word == "kring" else word
+                self.s.krings[ring] = replace(self.s.krings[ring], **{field: value})
+            case SelRecord(selinfo):
+                self.s.waiting[selinfo] = self.s.waiting.get(selinfo, frozenset()) | {self.file}
+            case Wake(selinfo):
+                self.s.woken |= self.s.waiting.pop(selinfo, frozenset())
+            case Do(what, args):
+                return getattr(self, "_do_" + what.replace("-", "_"))(*args)
+            case _:
+                raise TypeError(f"the device cannot run {effect}")
+        return None
+
+    def forget_sleep(self) -> None:
+        """The caller is awake: it is on no selinfo and has not been woken."""
+        self.s.waiting = {n: w - {self.file} for n, w in self.s.waiting.items() if w - {self.file}}
+        self.s.woken -= {self.file}
+
+    def port_sync(self, ring: str, force: bool) -> Protocol:
+        """The port's own part of a sync of this ring."""
+        k = self.s.krings[ring]
+        if k.pipe:
+            return pipe.txsync(ring) if k.t == TX else pipe.rxsync(ring)
+        raise NotImplementedError(ring)
+
+    def _read_kernel(self, k: KringState, word: str) -> Any:
+        if word == "kring":
+            return k.pos
+        if word == "si_users":
+            return self.s.adapters[k.adapter].si_users[k.t == TX]
+        if word == "si":
+            return f"{k.adapter}:{k.t}"
+        return getattr(k, word)
+
+    # --- effects that are one call ------------------------------------------------------------
+
+    def _do_tryget(self, ring: str) -> bool:
+        # One call runs at a time, so the ring is free; only the explorer of protocols sees it taken.
+        return True
+
+    def _do_put(self, ring: str) -> None:
+        pass
+
+    def _do_timestamp(self, ring: str) -> None:
+        # The model has no clock. Any time but zero tells that the ring was stamped.
+        bind.view(self.s, self.s.krings[ring]).ts_sec = 1
+
+    def _do_reinit_slots(self, ring: str) -> None:
+        k = self.s.krings[ring]
+        a = bind.allocator(self.s, k.adapter)
+        region, at = self.s.regions[a.id], bind.ring_at(self.s, k)
+        for i, slot in enumerate(memory.read_slots(region, at, k.pos.n)):
+            step = slot_reinit(slot, a.buffers, a.buf_size)
+            if step.state != slot:
+                memory.write_slot(region, at, i, step.state)
+                self.fired.extend(step.fired)
+
+    def _do_pipe_slot(self, ring: str, peer: str, i: int) -> int:
+        """Copy slot ``i`` to the other end and clear its NS_BUF_CHANGED here; its flags as they were sent."""
+        source, target = self.s.krings[ring], self.s.krings[peer]
+        region = self.s.regions[self.s.adapters[source.adapter].mem]
+        at = bind.ring_at(self.s, source)
+        slot = memory.read_slot(region, at, i)
+        memory.write_slot(region, bind.ring_at(self.s, target), i, slot)
+        if slot.flags & _BUF_CHANGED:
+            memory.write_slot(region, at, i, replace(slot, flags=slot.flags & ~_BUF_CHANGED))
+        return slot.flags

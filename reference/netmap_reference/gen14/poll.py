@@ -1,0 +1,199 @@
+"""Chapter *poll*: readiness, with sync as its side effect.
+
+poll looks at ``cur``: a ring is ready when its ``cur`` has not caught up with its tail, a descriptor is
+ready when one of its rings is. On the way poll syncs: transmit rings are flushed when the caller waits
+for room or, unless the descriptor was bound with NR_NO_TX_POLL, whenever a ring has unsent slots; receive
+rings are synced when the caller waits for packets. A rejected ring is put back as in a sync and makes
+poll report an error.
+
+The races are met by order: first be recorded on the selinfos, then look, so that whatever comes after
+the look wakes us. Linux records at once, FreeBSD only after a first round found nothing and then looks
+again; before that it tries a cheap round that takes no lock (``lock_free``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, SelRecord
+from ..core.step import Step, rule
+from .ring import CONTRACT, Kring
+from .sync import PortSync, Synced, rxsync_ring, txsync_ring
+
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+
+_READY = "14.poll.ready"
+TX_READY = rule("14/poll/tx/ready", clause=_READY, source=f"{NETMAP_C}:3812-3822")
+RX_READY = rule("14/poll/rx/ready", clause=_READY, source=f"{NETMAP_C}:3873-3881")
+TX_FLUSH = rule("14/poll/tx/flush", clause="14.poll.flush", source=f"{NETMAP_C}:3776-3800")
+TX_SKIP = rule("14/poll/tx/nothing-to-flush", clause="14.poll.flush", source=f"{NETMAP_C}:3789-3790")
+TX_AGAIN = rule("14/poll/tx/second-round", clause="14.poll.wakeup", source=f"{NETMAP_C}:3826-3832")
+RX_AGAIN = rule("14/poll/rx/second-round", clause="14.poll.wakeup", source=f"{NETMAP_C}:3885-3896")
+RECORDED = rule("14/poll/recorded", clause="14.poll.wakeup", source=f"{NETMAP_C}:3760-3764")
+REJECTED = rule("14/poll/rejected", clause="14.poll.error", source=f"{NETMAP_C}:3795-3797,3851-3854")
+FAILED = rule("14/poll/sync-failed", clause="14.poll.error", source=f"{NETMAP_C}:3799-3800,3867-3868")
+UNBOUND = rule("14/poll/unbound", clause="14.poll.unbound", source=f"{NETMAP_C}:3690-3698")
+BUSY = rule("14/poll/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3792-3793,3848-3849")
+LOCK_FREE_TX = rule("14/poll/lock-free/tx", clause=_READY, source=f"{NETMAP_C}:3728-3740")
+LOCK_FREE_RX = rule("14/poll/lock-free/rx", clause=_READY, source=f"{NETMAP_C}:3741-3757")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What poll needs to know of a descriptor: its rings by full name, where it sleeps, ``tx_poll``."""
+
+    tx: tuple[str, ...]
+    rx: tuple[str, ...]
+    si_tx: str
+    si_rx: str
+    tx_poll: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """``tx`` and ``rx``: ready for what was wanted; ``error``: a ring was rejected or its sync failed."""
+
+    tx: bool
+    rx: bool
+    error: bool
+
+
+def ready(cur: int, tail: int) -> bool:
+    """Is there something the application has not seen in a ring?"""
+    return cur != tail
+
+
+def flush_needed(want_tx: bool, head: int, hwcur: int) -> Step[bool]:
+    """Must poll sync this transmit ring: does the caller still wait for room, or are slots unsent?"""
+    if want_tx or head != hwcur:
+        return Step(True, (TX_FLUSH,))
+    return Step(False, (TX_SKIP,))
+
+
+def poll(
+    fd: Bound,
+    want_tx: bool,
+    want_rx: bool,
+    tx_port: PortSync,
+    rx_port: PortSync,
+    switches: frozenset[str] = CONTRACT,
+    lock_free: bool = False,
+) -> Protocol:
+    """One scan of a descriptor, its second round included; :class:`Polled`. Source: netmap_poll.
+
+    With ``lock_free`` the scan is FreeBSD's, else Linux's.
+    """
+    tx = rx = error = False
+    still_tx, still_rx = want_tx, want_rx
+    if lock_free:
+        tx, rx = yield from _look(fd, want_tx, want_rx)
+        still_tx, still_rx = want_tx and not tx, want_rx and not rx
+    else:
+        yield from _record(fd.si_rx)
+        yield from _record(fd.si_tx)
+    if fd.tx_poll or still_tx:
+        rounds = 0
+        while rounds == 0 or (still_tx and rounds < 2):
+            if rounds == 1:
+                yield Fired(TX_AGAIN)
+                if lock_free:
+                    yield from _record(fd.si_tx)
+            for ring in fd.tx:
+                found, bad = yield from _tx(ring, still_tx, tx_port, switches)
+                error = error or bad
+                if found and still_tx:
+                    tx, still_tx = True, False
+            rounds += 1
+    if still_rx:
+        rounds = 0
+        found_any = False
+        while rounds == 0 or (not found_any and rounds < 2):
+            if rounds == 1:
+                yield Fired(RX_AGAIN)
+            for ring in fd.rx:
+                found, bad = yield from _rx(ring, rx_port, switches)
+                error = error or bad
+                found_any = found_any or found
+            if rounds == 0 and not found_any and lock_free:
+                yield from _record(fd.si_rx)
+            rounds += 1
+        rx = found_any
+    return Polled(tx, rx, error)
+
+
+def _record(selinfo: str) -> Protocol:
+    yield SelRecord(selinfo)
+    yield Fired(RECORDED)
+
+
+def _look(fd: Bound, want_tx: bool, want_rx: bool) -> Protocol:
+    """FreeBSD's cheap round: what the shared page alone says. Unseen room is enough for transmit; receive
+    must go on to a sync when a ring has nothing unseen or has released slots to give back."""
+    tx = rx = False
+    if want_tx:
+        for ring in fd.tx:
+            cur = yield ReadUser((ring, "cur"))
+            tail = yield ReadUser((ring, "tail"))
+            if ready(cur, tail):
+                yield Fired(LOCK_FREE_TX)
+                tx = True
+                break
+    if want_rx:
+        rx = True
+        for ring in fd.rx:
+            cur = yield ReadUser((ring, "cur"))
+            tail = yield ReadUser((ring, "tail"))
+            head = yield ReadUser((ring, "head"))
+            k: Kring = yield ReadKernel((ring, "kring"))
+            if not ready(cur, tail) or k.rhead != head:
+                rx = False
+                break
+        if rx:
+            yield Fired(LOCK_FREE_RX)
+    return tx, rx
+
+
+def _tx(ring: str, want_tx: bool, port: PortSync, switches: frozenset[str]) -> Protocol:
+    """One transmit ring of a round: (has unseen room, went wrong)."""
+    head = yield ReadUser((ring, "head"))
+    k: Kring = yield ReadKernel((ring, "kring"))
+    step = flush_needed(want_tx, head, k.hwcur)
+    yield Fired(step.fired[0])
+    if not step.state:
+        return False, False
+    free = yield Do("tryget", (ring,))
+    if not free:
+        yield Fired(BUSY)
+        return False, False
+    synced: Synced = yield from txsync_ring(ring, port, False, switches)
+    k = yield ReadKernel((ring, "kring"))
+    yield Do("put", (ring,))
+    bad = yield from _verdict(synced)
+    found = ready(k.rcur, k.rtail)
+    if found:
+        yield Fired(TX_READY)
+    return found, bad
+
+
+def _rx(ring: str, port: PortSync, switches: frozenset[str]) -> Protocol:
+    """One receive ring of a round, like :func:`_tx`."""
+    free = yield Do("tryget", (ring,))
+    if not free:
+        yield Fired(BUSY)
+        return False, False
+    synced: Synced = yield from rxsync_ring(ring, port, False, switches)
+    k: Kring = yield ReadKernel((ring, "kring"))
+    yield Do("put", (ring,))
+    bad = yield from _verdict(synced)
+    found = ready(k.rcur, k.rtail)
+    if found:
+        yield Fired(RX_READY)
+    return found, bad
+
+
+def _verdict(synced: Synced) -> Protocol:
+    if synced.rejected:
+        yield Fired(REJECTED)
+    if synced.error:
+        yield Fired(FAILED)
+    return synced.rejected or bool(synced.error)

@@ -1,0 +1,164 @@
+"""Chapter *pipe ends*: how the two ends of a pipe live and die together.
+
+Both ends are made by the first REGISTER of either and go with the last descriptor of both, so that an end
+can always reach its peer. The end that was made first holds a reference to the other (``peer_ref``) until
+somebody binds that one too; an end whose last descriptor goes while the other lives is kept by it, ring
+objects, positions, packets and all, and is found in that state by whoever opens it again.
+
+The buffers of a pair of rings exist once: a ring of one end owns them, the ring at the other end is
+``fake`` and starts with a copy of its slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...core.step import rule
+from .. import memory
+from ..bind import (
+    krings_create,
+    krings_delete,
+    krings_of,
+    mode_commit,
+    put,
+    ring_at,
+    rings_create,
+    rings_delete,
+)
+from ..ring import nm_next
+from ..state import RX, System, ring_name, swap
+
+PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
+
+#: A ring that owns buffers but whose peer was made first, without any, is overwritten by its empty slots.
+COPIES_FAKE = "14.pipe-copies-fake-ring"
+#: The slots of a packet whose last fragment never came belong to neither end when the pipe goes.
+LEAKS_INCOMPLETE = "14.pipe-leaks-incomplete"
+AS_WRITTEN = frozenset({COPIES_FAKE, LEAKS_INCOMPLETE})
+
+_ENDS = "14.pipe.ends"
+_SHARED = "14.pipe.shared-buffers"
+BOTH = rule("14/pipe/krings_create/both-ends", clause=_ENDS, source=f"{PIPE_C}:305-347")
+KEPT = rule("14/pipe/krings_delete/kept-by-peer", clause=_ENDS, source=f"{PIPE_C}:601-614")
+GONE = rule("14/pipe/krings_delete/both-ends", clause=_ENDS, source=f"{PIPE_C}:522-580")
+COPIED = rule("14/pipe/reg/slots-copied", clause=_SHARED, source=f"{PIPE_C}:417-430")
+REOPENED = rule("14/pipe/reg/reopened-in-place", clause="14.pipe.reopen", source=f"{PIPE_C}:406-415")
+OVERWRITTEN = rule(
+    "14/pipe/reg/empty-slots-copied", clause=_SHARED, source=f"{PIPE_C}:417-423", switch=COPIES_FAKE
+)
+LEAKED = rule(
+    "14/pipe/krings_delete/incomplete-leaked",
+    clause="14.memory.returned",
+    source=f"{PIPE_C}:546-559",
+    switch=LEAKS_INCOMPLETE,
+)
+
+
+def krings_create_pair(s: System, name: str, fired: list[str]) -> None:
+    """Make the krings of both ends and link them ring by ring; the peer's rings own no buffers."""
+    peer = s.adapters[name].peer
+    krings_create(s, s.adapters[name], fired)
+    krings_create(s, s.adapters[peer], fired)
+    for k in list(krings_of(s, s.adapters[name], hardware_only=True)):
+        other = s.krings[ring_name(peer, swap(k.t), k.index)]
+        put(s, replace(k, pipe=other.name, pipe_tail=k.pos.hwtail))
+        put(s, replace(other, pipe=k.name, pipe_tail=other.pos.hwtail, fake=True))
+    fired.append(BOTH)
+
+
+def register_rings(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
+    """Give every newly bound ring its ring at the other end, and both the same buffers. Source:
+    netmap_pipe_reg_both.
+
+    As written (COPIES_FAKE) the slots are copied from this end even when the other one has the buffers.
+    """
+    na = s.adapters[name]
+    fresh = [k for k in krings_of(s, na, hardware_only=True) if k.pending and not k.on]
+    for k in fresh:
+        put(s, replace(s.krings[k.pipe], needed=True))
+    rings_create(s, na.peer, fired)
+    for k in fresh:
+        k = replace(s.krings[k.name], on=True)
+        put(s, k)
+        other = s.krings[k.pipe]
+        if k.fake and other.fake:
+            fired.append(REOPENED)
+            continue
+        source, target = (other, k) if k.fake and COPIES_FAKE not in switches else (k, other)
+        region = s.regions[na.mem]
+        slots = memory.read_slots(region, ring_at(s, source), source.pos.n)
+        memory.write_slots(region, ring_at(s, target), slots)
+        fired.append(OVERWRITTEN if source.fake else COPIED)
+        # From now on neither ring owns buffers for the ordinary machinery: the pair does.
+        put(s, replace(other, fake=True, needed=True))
+        put(s, replace(k, fake=True, needed=True))
+
+
+def registered(s: System, name: str, first: bool) -> None:
+    """Somebody is bound to this end: if the other one kept it alive so far, it need not any more."""
+    na = s.adapters[name]
+    if first:
+        s.adapters[name] = na = replace(na, on=True)
+        if not na.peer_ref:
+            s.adapters[na.peer] = replace(s.adapters[na.peer], peer_ref=False)
+            s.adapters[name] = replace(na, refs=na.refs - 1)
+
+
+def unregistered(s: System, name: str) -> None:
+    """The other way round, called when a descriptor has left: the last one leaves the end to its peer."""
+    na = s.adapters[name]
+    mode_commit(s, na)
+    if na.fds == 0:
+        s.adapters[name] = na = replace(na, on=False)
+        if not na.peer_ref:
+            s.adapters[name] = replace(na, refs=na.refs + 1)
+            s.adapters[na.peer] = replace(s.adapters[na.peer], peer_ref=True)
+
+
+def kernel_part(n: int, hwcur: int, stop: int, receive: bool) -> list[int]:
+    """Positions whose buffers are at the other end, walking on from ``stop`` to ``hwcur`` (not included).
+
+    ``stop`` is the first such slot of a receive ring, which always has one, and the last slot the
+    application may use of a transmit ring, which may have none.
+    """
+    i = stop if receive else nm_next(stop, n - 1)
+    found = [i] if receive else []
+    if receive:
+        i = nm_next(i, n - 1)
+    while i != hwcur:
+        found.append(i)
+        i = nm_next(i, n - 1)
+    return found
+
+
+def krings_delete_pair(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
+    """With the last descriptor of both ends gone, free the rings of both and every buffer once.
+
+    A buffer is found in the part of a ring that its end holds: from ``hwcur`` up to what the peer has
+    released. The other slots are emptied first, so that nothing is freed twice. Source:
+    netmap_pipe_krings_delete_both.
+    """
+    na = s.adapters[name]
+    if not na.peer_ref:
+        fired.append(KEPT)
+        return
+    region = s.regions[na.mem]
+    for end in (name, na.peer):
+        for k in list(krings_of(s, s.adapters[end], hardware_only=True)):
+            put(s, replace(k, fake=False, needed=False))
+            if k.ring < 0:
+                continue
+            stop = k.pipe_tail
+            if k.t == RX:
+                sent = s.krings[k.pipe].pos.hwcur
+                if sent != stop and LEAKS_INCOMPLETE in switches:
+                    fired.append(LEAKED)
+                elif sent != stop:
+                    stop = sent
+            for i in kernel_part(k.pos.n, k.pos.hwcur, stop, k.t == RX):
+                slot = memory.read_slot(region, ring_at(s, k), i)
+                memory.write_slot(region, ring_at(s, k), i, replace(slot, buf_idx=0))
+    fired.append(GONE)
+    for end in (name, na.peer):
+        rings_delete(s, end, fired)
+        krings_delete(s, end)

@@ -1,0 +1,295 @@
+"""Chapter *request*: what a REGISTER asks for, as pure steps over plain integers.
+
+The names the kernel knows are ``v0`` (a port of the system), ``x{1`` and ``x}1`` (master and slave end of
+pipe ``1`` below port ``x``) and ``valeS:P``. Sizes that are asked for are cut to what the port can give;
+they are wishes, never errors. The mode says which rings the descriptor is bound to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netmap_spec.abi import api14
+
+from ..core.outcome import NotModelled, errno
+from ..core.step import Step, rule
+
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
+VALE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14"
+
+PIPE_MAXSLOTS = 4096
+PIPE_MAXRINGS = 256
+VALE_MAXSLOTS = 4096
+VALE_MAXRINGS = 16
+VALE_RINGSIZE = 1024
+VALE_MAXEXTRA = 128 * VALE_MAXSLOTS
+IFNAMSIZ = 16
+NAMSIZ = api14.NETMAP_REQ_IFNAMSIZ
+
+_NAME = "14.register.names"
+NAME_PORT = rule("14/register/parse_name/port", clause=_NAME, source=f"{NETMAP_C}:1648-1657")
+NAME_PIPE = rule("14/register/parse_name/pipe", clause=_NAME, source=f"{PIPE_C}:657-672")
+NAME_BRACKET = rule("14/register/parse_name/lone-bracket", clause=_NAME, source=f"{PIPE_C}:674-680")
+NAME_PARENT = rule("14/register/parent_name/refused", clause=_NAME, source=f"{VALE_C}:1431-1452")
+VERSION = rule("14/register/version", clause="14.register.version", source=f"{NETMAP_C}:2771-2776")
+
+_CUT = "14.register.sizes"
+CUT = rule("14/register/bound/as-asked", clause=_CUT, source=f"{NETMAP_C}:675-699")
+CUT_DEFAULT = rule("14/register/bound/default", clause=_CUT, source=f"{NETMAP_C}:686-688")
+CUT_MAX = rule("14/register/bound/cut", clause=_CUT, source=f"{NETMAP_C}:689-692")
+
+_MODE = "14.register.rings"
+RANGE_NONE = rule("14/register/ring_range/excluded", clause=_MODE, source=f"{NETMAP_C}:1915-1918")
+RANGE_ALL = rule("14/register/ring_range/all", clause=_MODE, source=f"{NETMAP_C}:1920-1927")
+RANGE_SW = rule("14/register/ring_range/host", clause=_MODE, source=f"{NETMAP_C}:1928-1941")
+RANGE_ONE = rule("14/register/ring_range/one", clause=_MODE, source=f"{NETMAP_C}:1942-1958")
+RANGE_ONE_SW = rule("14/register/ring_range/one-host", clause=_MODE, source=f"{NETMAP_C}:1959-1978")
+RANGE_NO_HOST = rule("14/register/ring_range/no-host-rings", clause=_MODE, source=f"{NETMAP_C}:1930-1933")
+RANGE_RINGID = rule("14/register/ring_range/no-such-ring", clause=_MODE, source=f"{NETMAP_C}:1943-1947")
+RANGE_MODE = rule("14/register/ring_range/no-such-mode", clause=_MODE, source=f"{NETMAP_C}:1979-1981")
+
+
+# --- the request ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The fields of ``nmreq_register`` and the header's ``version`` and ``name``; flags as named booleans."""
+
+    name: str
+    version: int = api14.NETMAP_API
+    mode: int = api14.NR_REG_ALL_NIC
+    ringid: int = 0
+    tx_slots: int = 0
+    rx_slots: int = 0
+    tx_rings: int = 0
+    rx_rings: int = 0
+    host_tx_rings: int = 0
+    host_rx_rings: int = 0
+    mem_id: int = 0
+    extra_bufs: int = 0
+    flags: int = 0
+
+    def has(self, flag: int) -> bool:
+        """Is an ``NR_`` flag set?"""
+        return bool(self.flags & flag)
+
+    def echo(self) -> dict[str, int]:
+        """The request's output fields when nothing was written to them."""
+        names = (
+            "tx_slots", "rx_slots", "tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings",
+            "mem_id", "ringid", "mode", "extra_bufs", "flags",
+        )  # fmt: skip
+        return {"nr_offset": 0, "nr_memsize": 0} | {f"nr_{n}": getattr(self, n) for n in names}
+
+
+_WIDTH = {"version": 16, "ringid": 16, "tx_rings": 16, "rx_rings": 16, "mem_id": 16}
+_WIDTH |= {"host_tx_rings": 16, "host_rx_rings": 16, "flags": 64}
+
+
+def parse_request(fields: Mapping[str, Any]) -> Request:
+    """A request from a trace's fields.
+
+    ``mode`` and ``flags`` may be numbers or names (``ONE_NIC``, ``NR_EXCLUSIVE|NR_NO_TX_POLL``); ``version``
+    defaults to 14 and ``mode`` to ALL_NIC; integers wrap to the width of their C field. A name longer than
+    the header's field is cut. Raises ``ValueError`` for a field or name netmap does not have.
+    """
+    values: dict[str, Any] = {}
+    for key, value in fields.items():
+        key = key.removeprefix("nr_")
+        if key == "name":
+            values["name"] = str(value)[: NAMSIZ - 1]
+        elif key == "options":
+            if value:
+                raise NotModelled("14/register/options", f"REGISTER with options {value}")
+        elif key in Request.__slots__:
+            number = named(value, "NR_REG_" if key == "mode" else "NR_")
+            values[key] = number % (1 << _WIDTH.get(key, 32))
+        else:
+            raise ValueError(f"REGISTER has no field '{key}'")
+    return Request(**values)
+
+
+def named(value: Any, prefix: str) -> int:
+    """A number, or names of API 14 constants joined by ``|``, ``+`` or ``,``, with or without ``prefix``."""
+    if isinstance(value, int):
+        return value
+    total = 0
+    for word in str(value).replace("+", "|").replace(",", "|").split("|"):
+        try:
+            total |= int(word, 0)
+        except ValueError:
+            number = getattr(api14, word, getattr(api14, prefix + word, None))
+            if not isinstance(number, int):
+                raise ValueError(f"API 14 has no constant '{word}'") from None
+            total |= number
+    return total
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PortName:
+    """``kind``: ``port``, ``pipe`` or ``vale``; a pipe has ``base``, ``role`` (a brace) and ``pipe_id``."""
+
+    kind: str
+    base: str
+    role: str = ""
+    pipe_id: str = ""
+
+
+def parse_name(name: str) -> Step[PortName]:
+    """Split a kernel name. The last ``{`` counts, without one the last ``}``.
+
+    EINVAL when the bracket is the first or the last character. Source: netmap_get_pipe_na.
+    """
+    for role in "{}":
+        at = name.rfind(role)
+        if at >= 0:
+            base, pipe_id = name[:at], name[at + 1 :]
+            if not base or not pipe_id:
+                return Step(PortName("pipe", base, role, pipe_id), (NAME_BRACKET,), errno("EINVAL"))
+            return Step(PortName("pipe", base, role, pipe_id), (NAME_PIPE,))
+    if name.startswith("vale"):
+        return Step(PortName("vale", name), (NAME_PORT,))
+    return Step(PortName("port", name), (NAME_PORT,))
+
+
+def parent_name(name: str) -> Step[str]:
+    """Can a parent of this name be made on the fly? ENXIO when the system takes no such interface name."""
+    too_long = len(name) >= IFNAMSIZ
+    if too_long or name in (".", "..") or any(c in "/:" or c.isspace() for c in name):
+        return Step(name, (NAME_PARENT,), errno("ENXIO"))
+    return Step(name, (NAME_PORT,))
+
+
+# --- sizes ------------------------------------------------------------------------------------
+
+
+def bound(value: int, default: int, low: int, high: int) -> Step[int]:
+    """``value`` if it lies in ``[low, high]``, the default when it is below, ``high`` when it is above.
+
+    The default itself is kept inside the interval. Source: nm_bound_var.
+    """
+    if value < low:
+        if default < low:
+            return Step(low, (CUT_DEFAULT,))
+        if default > high:
+            return Step(high, (CUT_DEFAULT,))
+        return Step(default, (CUT_DEFAULT,))
+    if value > high:
+        return Step(high, (CUT_MAX,))
+    return Step(value, (CUT,))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Rings and slots per ring of a port, and extra buffers asked for."""
+
+    tx_rings: int
+    rx_rings: int
+    tx_slots: int
+    rx_slots: int
+    extra_bufs: int = 0
+
+
+def parent_shape(asked: Shape) -> Step[Shape]:
+    """What a parent made on the fly gets; the pipe's own request is cut by the same step."""
+    parts = (
+        bound(asked.tx_rings, 1, 1, VALE_MAXRINGS),
+        bound(asked.rx_rings, 1, 1, VALE_MAXRINGS),
+        bound(asked.tx_slots, VALE_RINGSIZE, 1, VALE_MAXSLOTS),
+        bound(asked.rx_slots, VALE_RINGSIZE, 1, VALE_MAXSLOTS),
+        bound(asked.extra_bufs, 0, 0, VALE_MAXEXTRA),
+    )
+    return Step(Shape(*(p.state for p in parts)), tuple(r for p in parts for r in p.fired))
+
+
+def pipe_shape(asked: Shape, parent_tx_slots: int, parent_rx_slots: int) -> Step[Shape]:
+    """What the master end of a new pipe gets; the slave gets the mirror image."""
+    parts = (
+        bound(asked.tx_rings, 1, 1, PIPE_MAXRINGS),
+        bound(asked.rx_rings, 1, 1, PIPE_MAXRINGS),
+        bound(asked.tx_slots, parent_tx_slots, 1, PIPE_MAXSLOTS),
+        bound(asked.rx_slots, parent_rx_slots, 1, PIPE_MAXSLOTS),
+    )
+    tx_rings, rx_rings, tx_slots, rx_slots = (p.state for p in parts)
+    shape = Shape(tx_rings, rx_rings, tx_slots, rx_slots, asked.extra_bufs)
+    return Step(shape, tuple(r for p in parts for r in p.fired))
+
+
+# --- which rings ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rings:
+    """How many rings a port has: hardware, host, and the total including a host ring that is never used."""
+
+    tx: int
+    rx: int
+    host_tx: int
+    host_rx: int
+    all_tx: int
+    all_rx: int
+    has_host: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Half-open ranges of ring indices a descriptor is bound to."""
+
+    tx: tuple[int, int]
+    rx: tuple[int, int]
+
+
+def _one(ringid: int, own: int, base: int) -> tuple[int, int]:
+    """Ring ``ringid`` above ``base``; the first one when this direction has fewer rings than the other."""
+    if ringid >= own:
+        return (base, base + 1)
+    return (base + ringid, base + ringid + 1)
+
+
+def ring_range(
+    rings: Rings, mode: int, ringid: int, tx_only: bool = False, rx_only: bool = False
+) -> Step[Ranges]:
+    """Translate mode and ring number into the rings to bind.
+
+    ``tx_only`` leaves out all receive rings, ``rx_only`` all transmit rings, both leave nothing: then the
+    mode is not even looked at. EINVAL for a mode netmap does not have, host rings on a port without, a ring
+    number neither direction has. Source: netmap_interp_ringid.
+    """
+    none = Ranges((0, 0), (0, 0))
+    if tx_only and rx_only:
+        return Step(none, (RANGE_NONE,))
+    if mode == api14.NR_REG_ALL_NIC:
+        tx, rx, fired = (0, rings.tx), (0, rings.rx), RANGE_ALL
+    elif mode == api14.NR_REG_SW or mode == api14.NR_REG_NIC_SW:
+        if not rings.has_host:
+            return Step(none, (RANGE_NO_HOST,), errno("EINVAL"))
+        fired = RANGE_SW
+        if mode == api14.NR_REG_SW:
+            tx, rx = (rings.tx, rings.all_tx), (rings.rx, rings.all_rx)
+        else:
+            tx, rx = (0, rings.all_tx), (0, rings.all_rx)
+    elif mode == api14.NR_REG_ONE_NIC:
+        if ringid >= rings.tx and ringid >= rings.rx:
+            return Step(none, (RANGE_RINGID,), errno("EINVAL"))
+        tx, rx, fired = _one(ringid, rings.tx, 0), _one(ringid, rings.rx, 0), RANGE_ONE
+    elif mode == api14.NR_REG_ONE_SW:
+        if not rings.has_host:
+            return Step(none, (RANGE_NO_HOST,), errno("EINVAL"))
+        if ringid >= rings.host_tx and ringid >= rings.host_rx:
+            return Step(none, (RANGE_RINGID,), errno("EINVAL"))
+        tx, rx = _one(ringid, rings.host_tx, rings.tx), _one(ringid, rings.host_rx, rings.rx)
+        fired = RANGE_ONE_SW
+    else:
+        return Step(none, (RANGE_MODE,), errno("EINVAL"))
+    if tx_only:
+        return Step(Ranges(tx, (0, 0)), (fired, RANGE_NONE))
+    if rx_only:
+        return Step(Ranges((0, 0), rx), (fired, RANGE_NONE))
+    return Step(Ranges(tx, rx), (fired,))

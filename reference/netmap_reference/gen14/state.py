@@ -1,0 +1,199 @@
+"""Chapter *state*: everything the kernel knows, as small frozen records in dictionaries.
+
+What the application can see lives in real bytes (:mod:`.memory`); what only the kernel sees lives
+here. Every record is frozen: a step builds a new one and stores it, so a copy of the whole system
+(:meth:`System.clone`) copies dictionaries of references, never their contents.
+
+Names. An adapter is called as netmap calls it (``v0``, ``x{1``). A ring is ``ADAPTER:tx0``; host rings
+count on after the hardware ones. A selinfo is called like its ring, or ``ADAPTER:tx`` for the one that
+sleepers on all rings share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.memory import Region
+from .memory import Allocator
+from .ring import Kring
+
+TX = "tx"
+RX = "rx"
+#: The order in which the kernel walks the directions (enum txrx): receive first.
+DIRECTIONS = (RX, TX)
+
+
+def swap(t: str) -> str:
+    """The other direction (nm_txrx_swap)."""
+    return RX if t == TX else TX
+
+
+def ring_name(adapter: str, t: str, index: int) -> str:
+    """The full name of a ring, ``v0:tx0``."""
+    return f"{adapter}:{t}{index}"
+
+
+@dataclass(frozen=True, slots=True)
+class KringState:
+    """One kring: its positions and the bookkeeping around them.
+
+    ``t`` is ``tx`` or ``rx``; ``host`` says it talks to the host stack. ``ring`` is the index of its ring
+    object, -1 while it has none. ``users`` counts descriptors bound to it, ``exclusive`` says that one
+    of them wants it alone. ``fake`` rings own no buffers, ``needed`` ones must exist though nobody is
+    bound to them (both are set by pipes). ``on`` is its mode, ``pending`` the mode it shall take.
+    ``pipe`` names the ring at the other end and ``pipe_tail`` what that end has released to this one.
+    ``queue`` holds frames from the host stack that wait for a host rx ring.
+    """
+
+    adapter: str
+    t: str
+    index: int
+    pos: Kring
+    host: bool = False
+    ring: int = -1
+    users: int = 0
+    exclusive: bool = False
+    fake: bool = False
+    needed: bool = False
+    on: bool = False
+    pending: bool = False
+    pipe: str = ""
+    pipe_tail: int = 0
+    queue: tuple[bytes, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return ring_name(self.adapter, self.t, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One port as the kernel knows it (netmap_adapter).
+
+    ``kind``: ``nic``, ``pipe``, or ``persistent`` for the port that is created on the fly as the parent of a
+    pipe whose parent does not exist. ``refs`` counts references, ``fds`` bound descriptors. ``created``
+    says the krings exist, ``on`` that the port is in netmap mode. ``si_users`` counts, receive first,
+    descriptors bound to more than one ring. ``role``, ``peer``, ``peer_ref``, ``parent`` are a pipe end's;
+    ``pipes`` are the names of the master ends below this port.
+    """
+
+    name: str
+    kind: str
+    number: int
+    mem: int
+    tx_rings: int
+    rx_rings: int
+    tx_slots: int
+    rx_slots: int
+    host_rings: bool = False
+    host_tx_rings: int = 0
+    host_rx_rings: int = 0
+    refs: int = 0
+    fds: int = 0
+    created: bool = False
+    on: bool = False
+    si_users: tuple[int, int] = (0, 0)
+    role: str = ""
+    peer: str = ""
+    peer_ref: bool = False
+    parent: str = ""
+    pipes: tuple[str, ...] = ()
+    previous_mem: int = 0
+
+    def rings(self, t: str) -> int:
+        """Hardware rings of a direction (nma_get_nrings)."""
+        return self.tx_rings if t == TX else self.rx_rings
+
+    def slots(self, t: str) -> int:
+        """Slots per ring of a direction (nma_get_ndesc)."""
+        return self.tx_slots if t == TX else self.rx_slots
+
+    def host(self, t: str) -> int:
+        """Host rings of a direction, 0 when the port has none (nma_get_host_nrings)."""
+        return self.host_tx_rings if t == TX else self.host_rx_rings
+
+    def all_rings(self, t: str) -> int:
+        """Krings of a direction: a port without host rings has one that is never used (netmap_all_rings)."""
+        return max(self.rings(t) + self.host(t), self.rings(t) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One open file (netmap_priv_d).
+
+    ``adapter`` is empty until a REGISTER succeeds; ``nifp`` is the index of its netmap_if object.
+    ``tx`` and ``rx`` are half-open ranges of ring indices.
+    """
+
+    adapter: str = ""
+    nifp: int = -1
+    tx: tuple[int, int] = (0, 0)
+    rx: tuple[int, int] = (0, 0)
+    exclusive: bool = False
+    tx_poll: bool = False
+    selinfo: tuple[str, str] = ("", "")
+
+    def range(self, t: str) -> tuple[int, int]:
+        return self.tx if t == TX else self.rx
+
+
+@dataclass(slots=True)
+class System:
+    """All of the kernel's state, and the regions it shares.
+
+    ``waiting`` maps a selinfo to the files recorded on it; ``woken`` are files whose recorded selinfo was
+    woken. ``holders`` maps (process, descriptor) to a file, ``mapped`` likewise for mappings, which keep
+    a file alive after its descriptor was closed. ``ports`` holds the environment of each port
+    (:mod:`.ports.nic`).
+    """
+
+    adapters: dict[str, Adapter] = field(default_factory=dict)
+    krings: dict[str, KringState] = field(default_factory=dict)
+    allocators: dict[int, Allocator] = field(default_factory=dict)
+    regions: dict[int, Region] = field(default_factory=dict)
+    files: dict[int, File] = field(default_factory=dict)
+    holders: dict[tuple[str, str], int] = field(default_factory=dict)
+    mapped: dict[tuple[str, str], int] = field(default_factory=dict)
+    waiting: dict[str, frozenset[int]] = field(default_factory=dict)
+    woken: frozenset[int] = frozenset()
+    ports: dict[str, Any] = field(default_factory=dict)
+    last_mem: int = 1
+
+    def clone(self) -> System:
+        """An independent copy; records and pages are shared until one side writes."""
+        return System(
+            dict(self.adapters),
+            dict(self.krings),
+            dict(self.allocators),
+            {n: r.clone() for n, r in self.regions.items()},
+            dict(self.files),
+            dict(self.holders),
+            dict(self.mapped),
+            dict(self.waiting),
+            self.woken,
+            dict(self.ports),
+            self.last_mem,
+        )
+
+    def restore(self, before: System) -> None:
+        """Take over everything from ``before``; it must not be used afterwards."""
+        for name in System.__slots__:
+            setattr(self, name, getattr(before, name))
+
+    def key(self) -> Hashable:
+        """Equal for systems that behave alike from here on."""
+        return (
+            frozenset(self.adapters.items()),
+            frozenset(self.krings.items()),
+            frozenset(self.allocators.items()),
+            frozenset((n, r.key()) for n, r in self.regions.items()),
+            frozenset(self.files.items()),
+            frozenset(self.holders.items()),
+            frozenset(self.mapped.items()),
+            frozenset((n, w) for n, w in self.waiting.items() if w),
+            self.woken,
+            frozenset(self.ports.items()),
+            self.last_mem,
+        )

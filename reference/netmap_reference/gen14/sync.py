@@ -1,0 +1,135 @@
+"""Chapter *sync*: NIOCTXSYNC and NIOCRXSYNC over the rings of a descriptor, in ascending order.
+
+Each ring on its own goes through prologue, the port's own sync, and finalize. A ring somebody else is
+syncing at that moment is left out. What follows a rejected prologue differs: a txsync puts the ring back
+and is done with it, an rxsync puts it back and goes on with the port's sync, so that new packets are
+reported and their arrival is stamped. In neither case does the call fail; the next ring has its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, WriteKernel, WriteUser
+from ..core.step import rule
+from .ring import (
+    CONTRACT,
+    Kring,
+    Prologue,
+    UserRing,
+    ring_reinit,
+    rx_prologue,
+    sync_finalize,
+    tx_prologue,
+)
+
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+
+UNBOUND = rule("14/sync/unbound", clause="14.sync.unbound", source=f"{NETMAP_C}:3182-3185")
+BUSY = rule("14/sync/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3207-3210")
+TX_REINIT = rule("14/sync/tx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3217-3218")
+RX_REINIT = rule("14/sync/rx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3226-3228")
+STAMPED = rule("14/sync/rx/timestamp", clause="14.sync.timestamp", source=f"{NETMAP_C}:2724-2731,3236")
+
+#: The port's own part of a sync: given a ring and whether it may not be lazy, a protocol that returns "" or
+#: an errno's name.
+PortSync: TypeAlias = Callable[[str, bool], Protocol]
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What became of one ring: ``rejected`` by the prologue, ``error`` of the port's sync."""
+
+    rejected: bool = False
+    error: str = ""
+    skipped: bool = False
+
+
+def read_user(ring: str) -> Protocol:
+    """The application's three words, each read once."""
+    head = yield ReadUser((ring, "head"))
+    cur = yield ReadUser((ring, "cur"))
+    tail = yield ReadUser((ring, "tail"))
+    return UserRing(head, cur, tail)
+
+
+def reinit(ring: str, switches: frozenset[str]) -> Protocol:
+    """Put a rejected ring back, positions and slots."""
+    k: Kring = yield ReadKernel((ring, "kring"))
+    user: UserRing = yield from read_user(ring)
+    step = ring_reinit(k, user, switches)
+    for fired in step.fired:
+        yield Fired(fired)
+    yield Do("reinit-slots", (ring,))
+    yield WriteKernel((ring, "kring"), step.state.kring)
+    if step.state.user != user:
+        yield WriteUser((ring, "head"), step.state.user.head)
+        yield WriteUser((ring, "cur"), step.state.user.cur)
+        yield WriteUser((ring, "tail"), step.state.user.tail)
+
+
+def prologue(ring: str, transmit: bool, switches: frozenset[str]) -> Protocol:
+    """Run a ring's prologue on what the application wrote; is the sync accepted?"""
+    k: Kring = yield ReadKernel((ring, "kring"))
+    user: UserRing = yield from read_user(ring)
+    step = tx_prologue(k, user, switches) if transmit else rx_prologue(k, user, switches)
+    for fired in step.fired:
+        yield Fired(fired)
+    decided: Prologue = step.state
+    yield WriteKernel((ring, "kring"), decided.kring)
+    if decided.tail != user.tail:
+        yield WriteUser((ring, "tail"), decided.tail)
+    return decided.accepted
+
+
+def finalize(ring: str) -> Protocol:
+    """Publish the kernel's tail."""
+    k: Kring = yield ReadKernel((ring, "kring"))
+    step = sync_finalize(k)
+    for fired in step.fired:
+        yield Fired(fired)
+    yield WriteKernel((ring, "kring"), step.state)
+    yield WriteUser((ring, "tail"), step.state.rtail)
+
+
+def txsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str] = CONTRACT) -> Protocol:
+    """One transmit ring, which the caller has locked. ``force``: reclaim even if there is room."""
+    accepted = yield from prologue(ring, True, switches)
+    if not accepted:
+        yield Fired(TX_REINIT)
+        yield from reinit(ring, switches)
+        return Synced(rejected=True)
+    error = yield from port(ring, force)
+    if not error:
+        yield from finalize(ring)
+    return Synced(error=error)
+
+
+def rxsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str] = CONTRACT) -> Protocol:
+    """One receive ring, which the caller has locked. ``force``: look even without an interrupt."""
+    accepted = yield from prologue(ring, False, switches)
+    if not accepted:
+        yield Fired(RX_REINIT)
+        yield from reinit(ring, switches)
+    error = yield from port(ring, force)
+    if not error:
+        yield from finalize(ring)
+    yield Fired(STAMPED)
+    yield Do("timestamp", (ring,))
+    return Synced(rejected=not accepted, error=error)
+
+
+def sync_all(
+    rings: tuple[str, ...], transmit: bool, port: PortSync, switches: frozenset[str] = CONTRACT
+) -> Protocol:
+    """The ioctl: every ring once. It succeeds whatever the rings say."""
+    one = txsync_ring if transmit else rxsync_ring
+    for ring in rings:
+        free = yield Do("tryget", (ring,))
+        if not free:
+            yield Fired(BUSY)
+            continue
+        yield from one(ring, port, True, switches)
+        yield Do("put", (ring,))
