@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..trace import Call, Header, Return
+from ..trace import Call, Header, Return, See
 
 
 class TargetError(Exception):
@@ -39,6 +39,10 @@ class Target(Protocol):
 
     def finished(self) -> list[Return]:
         """Returns of sleeping calls that have come back since the last look, oldest first."""
+        ...
+
+    def look(self, fd: str) -> See:
+        """The rings of ``fd`` as they are now, every field, all slots; empty when it has no mapping."""
         ...
 
     def quiet(self) -> bool:

@@ -1,0 +1,243 @@
+"""``reference``: the executable model run as a device.
+
+The model decides everything the contract fixes; what it leaves open is decided by a policy (the
+manifest's ``choices.policy``: eager, lazy or seeded, see :mod:`.policy`). Time does not pass: a call
+that sleeps lets the environment move until it is woken or nothing moves any more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netmap_reference.core.choice import eager
+from netmap_reference.gen14.world import PortConfig, World
+
+from ..manifest import CAPABILITIES, Manifest
+from ..trace import Call, Header, Port, Return, See
+from .application import Api14Target
+from .base import TargetError
+from .mapping import Mapping
+from .policy import Policy
+
+#: How often the environment may move before a sleeping call counts as left alone.
+MOVES = 64
+
+
+class ReferenceTarget(Api14Target):
+    """The model of generation 14 behind the :class:`~.base.Target` interface."""
+
+    def __init__(self, manifest: Manifest, policy: str = "", seed: int | None = None) -> None:
+        self.name = "reference"
+        self.manifest = manifest
+        self._policy_name = policy or str(manifest.choices.get("policy", "eager"))
+        self._seed = seed if seed is not None else int(manifest.choices.get("seed", 0))
+        try:
+            self._policy = Policy(self._policy_name, self._seed)
+        except ValueError as error:
+            raise TargetError(f"reference: {error}", status=2) from None
+        self._world = World()
+        self._mappings: dict[str, Mapping] = {}
+        self._sleeping: dict[int, Call] = {}
+        self._finished: list[Return] = []
+
+    def capabilities(self) -> frozenset[str]:
+        """Everything: the model is the contract."""
+        return frozenset(CAPABILITIES)
+
+    def start(self, header: Header) -> None:
+        """A fresh model with the header's ports."""
+        if header.generation != "14":
+            raise TargetError(f"reference: generation {header.generation} has its own reference target", 2)
+        self._policy = Policy(self._policy_name, self._seed)
+        self._world = World([port_config(p) for p in header.ports])
+        self._mappings.clear()
+        self._sleeping.clear()
+        self._finished.clear()
+
+    def stop(self) -> None:
+        """Nothing outlives the model."""
+        self._mappings.clear()
+
+    def mapping(self, fd: str) -> Mapping | None:
+        return self._mappings.get(fd)
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def system_call(self, call: Call) -> Return | None:
+        """Run one operation of the model."""
+        method = getattr(self, f"sys_{call.op}", None)
+        if method is None:
+            raise TargetError(f"reference: unknown operation '{call.op}'", status=2)
+        done: Return | None = method(call)
+        self._wake()
+        return done
+
+    def _done(self, call: Call, result: Any) -> Return:
+        done = Return(of=call.n)
+        kind = result.outcome.kind
+        if kind == "ERRNO":
+            done.ret, done.errno = -1, result.outcome.detail
+        elif kind == "FAULT":
+            done.ret, done.fault = -1, result.outcome.detail
+        elif kind == "HANG":
+            done.ret, done.hang = -1, True
+        if result.out:
+            done.out = dict(result.out)
+        return done
+
+    def sys_open(self, call: Call) -> Return:
+        self._mappings.pop(call.fd, None)
+        return self._done(call, self._world.open(call.fd, call.actor))
+
+    def sys_close(self, call: Call) -> Return:
+        done = self._done(call, self._world.close(call.fd, call.actor))
+        self._mappings.pop(call.fd, None)
+        return done
+
+    def sys_dup(self, call: Call) -> Return:
+        done = self._done(call, self._world.dup(call.fd, call.args["to"]))
+        if not done.errno and call.fd in self._mappings:
+            old = self._mappings[call.fd]
+            self._mappings[call.args["to"]] = Mapping(old.mem, old.size, old.nifp_offset)
+        return done
+
+    def sys_fork(self, call: Call) -> Return:
+        return self._done(call, self._world.fork(call.actor, call.args["actor"]))
+
+    def sys_exit(self, call: Call) -> Return:
+        return self._done(call, self._world.exit(call.args.get("actor", call.actor)))
+
+    def sys_register(self, call: Call) -> Return:
+        return self._done(call, self._world.register(call.fd, call.args, self._policy))
+
+    def sys_ctl(self, call: Call) -> Return:
+        fields = {k: v for k, v in call.args.items() if k != "request"}
+        return self._done(call, self._world.ctl(call.fd, call.args["request"], fields, self._policy))
+
+    def sys_mmap(self, call: Call) -> Return:
+        args = call.args
+        result = self._world.mmap(
+            call.fd,
+            args.get("length"),
+            args.get("offset", 0),
+            args.get("prot", "rw"),
+            args.get("flags", "shared"),
+        )
+        done = self._done(call, result)
+        if not done.errno:
+            nifp = self._world.nifp(call.fd)
+            region = self._world.region(call.fd)
+            self._mappings[call.fd] = Mapping(region, region.size, nifp.off)
+        return done
+
+    def sys_munmap(self, call: Call) -> Return:
+        done = self._done(call, self._world.munmap(call.fd, call.actor))
+        if not done.errno:
+            self._mappings.pop(call.fd, None)
+        return done
+
+    def sys_txsync(self, call: Call) -> Return:
+        return self._done(call, self._world.txsync(call.fd, self._policy, call.actor))
+
+    def sys_rxsync(self, call: Call) -> Return:
+        return self._done(call, self._world.rxsync(call.fd, self._policy, call.actor))
+
+    # --- waiting --------------------------------------------------------------------------------
+
+    def sys_poll(self, call: Call) -> Return | None:
+        """Scan once; a caller of the main actor then waits for the environment, another one sleeps."""
+        done = self._scan(call)
+        if done is not None:
+            return done
+        if call.actor != "main" and call.args.get("timeout_ms", 0) != 0:
+            self._sleeping[call.n] = call
+            return None
+        return self._wait(call)
+
+    def _scan(self, call: Call) -> Return | None:
+        result = self._world.poll(call.fd, frozenset(call.args.get("events", ())), self._policy)
+        if result.asleep:
+            return None
+        done = self._done(call, result)
+        done.revents = sorted(result.revents)
+        done.ret = done.ret or int(bool(result.revents))
+        return done
+
+    def _wait(self, call: Call) -> Return:
+        """Let the environment move until the caller is woken and ready, or nothing moves any more."""
+        timeout = call.args.get("timeout_ms", 0)
+        for _ in range(MOVES if timeout else 0):
+            moved = bool(self._world.tau(eager).fired)
+            if call.fd in self._world.woken():
+                done = self._scan(call)
+                if done is not None:
+                    return done
+            elif not moved:
+                break
+        if timeout < 0:
+            return Return(of=call.n, ret=-1, hang=True)
+        return Return(of=call.n, ret=0, revents=[])
+
+    def _wake(self) -> None:
+        """Sleepers whose selinfo was woken scan again."""
+        woken = self._world.woken()
+        for n, call in list(self._sleeping.items()):
+            if call.fd in woken:
+                done = self._scan(call)
+                if done is not None:
+                    del self._sleeping[n]
+                    self.observe(call, done)
+                    self._finished.append(done)
+
+    def sys_join(self, call: Call) -> Return:
+        """Wait for an actor: its sleeping calls come back, by an event or by their timeout."""
+        actor = call.args["actor"]
+        for n, sleeper in list(self._sleeping.items()):
+            if sleeper.actor == actor:
+                del self._sleeping[n]
+                done = self._wait(sleeper)
+                self.observe(sleeper, done)
+                self._finished.append(done)
+        return Return(of=call.n)
+
+    def sys_kill(self, call: Call) -> Return:
+        """An actor's process dies; what it slept in never returns."""
+        actor = call.args["actor"]
+        for n, sleeper in list(self._sleeping.items()):
+            if sleeper.actor == actor:
+                del self._sleeping[n]
+        return self._done(call, self._world.exit(actor))
+
+    def finished(self) -> list[Return]:
+        done, self._finished = self._finished, []
+        return done
+
+    # --- the environment ------------------------------------------------------------------------
+
+    def sys_frame(self, call: Call) -> Return:
+        args = call.args
+        data = bytes.fromhex(args["hex"])
+        return self._done(call, self._world.frame(args["port"], args["side"], data, self._policy))
+
+    def sys_frames(self, call: Call) -> Return:
+        seen = self._world.frames(call.args["port"], call.args["side"])
+        return Return(of=call.n, see=See(frames=[data.hex() for data in seen]))
+
+    def sys_settle(self, call: Call) -> Return:
+        """The runner has driven the environment; nothing is left to do here."""
+        return Return(of=call.n)
+
+    def quiet(self) -> bool:
+        """Would an eager environment, and a sync of every descriptor, change nothing?"""
+        world = self._world.clone()
+        before = world.key()
+        world.tau(eager)
+        for fd in self._mappings:
+            world.txsync(fd, eager)
+            world.rxsync(fd, eager)
+        return bool(world.key() == before)
+
+
+def port_config(port: Port) -> PortConfig:
+    """The model's description of a trace's port."""
+    return PortConfig(**{name: getattr(port, name) for name in Port.__struct_fields__})
