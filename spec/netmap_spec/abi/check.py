@@ -95,10 +95,10 @@ def _compile(compiler: Sequence[str], target: str, folder: Path, source: str) ->
     return done.returncode == 0, done.stderr
 
 
-def _check(
+def check_header(
     compiler: Sequence[str], target: str, header: str, includes: str, texts: dict[str, str]
 ) -> Checked:
-    """Compile ``includes`` with the headers ``texts``, then again with the wrong assertion."""
+    """Compile ``includes`` with the headers ``texts`` (by name), then again with one assertion made wrong."""
     with tempfile.TemporaryDirectory(prefix="netmap-abi-") as name:
         folder = Path(name)
         for file, text in texts.items():
@@ -139,7 +139,7 @@ def check_freebsd(targets: Iterable[str] | None = None) -> list[Checked]:
     compiler = find_compiler()
     chosen = [t for t in TRIPLES if t.startswith("freebsd-")] if targets is None else list(targets)
     texts = {"abi_assert_api14.h": asserting_header("14", "api14")}
-    return [_check(compiler, t, "net/netmap.h", FOREIGN, texts) for t in chosen]
+    return [check_header(compiler, t, "net/netmap.h", FOREIGN, texts) for t in chosen]
 
 
 def check_own(targets: Iterable[str] | None = None) -> list[Checked]:
@@ -155,7 +155,7 @@ def check_own(targets: Iterable[str] | None = None) -> list[Checked]:
             f"abi_assert_{stem}.h": asserting_header(generation, stem),
         }
         for target in TRIPLES if targets is None else targets:
-            found.append(_check(compiler, target, f"abi_{stem}.h", f'#include "abi_{stem}.h"\n', texts))
+            found.append(check_header(compiler, target, f"abi_{stem}.h", f'#include "abi_{stem}.h"\n', texts))
     return found
 
 

@@ -28,8 +28,14 @@ LEVELS = ("MUST", "SHOULD", "IMPLEMENTATION-DEFINED", "UNDEFINED")
 BINDS = ("kernel", "application", "driver", "both")
 ABOUT = ("state", "call", "progress", "layout")
 
+KEYS = ("level", "binds", "about", "source", "version", "deviation")
+REQUIRED = ("level", "binds", "about", "source")
+REPEATED = ("source", "deviation")
+ALLOWED = {"level": LEVELS, "binds": BINDS, "about": ABOUT}
+
 _HEADING = re.compile(r"^## (?P<id>(?:2011|14|all)\.[a-z0-9]+\.[a-z0-9-]+): (?P<title>.+)$")
 _ATTRIBUTE = re.compile(r"^- (?P<key>[a-z-]+): (?P<value>.+)$")
+_RETIRED = re.compile(r"^- (?P<id>(?:2011|14|all)\.[a-z0-9]+\.[a-z0-9-]+): (?P<reason>.+)$")
 
 
 class ClauseError(ValueError):
@@ -64,69 +70,98 @@ class Clause:
         return self.id.split(".", 1)[0]
 
 
-def parse(text: str, file: str) -> list[Clause]:
-    """Every clause of one file. Raises :class:`ClauseError` naming file and line."""
-    clauses: list[Clause] = []
-    heading: re.Match[str] | None = None
-    start = 0
-    attributes: dict[str, list[str]] = {}
-    prose: list[str] = []
+class _Draft:
+    """A clause while its lines are being read."""
 
-    def close() -> None:
-        if heading is None:
-            return
-        for key in ("level", "binds", "about", "source"):
-            if key not in attributes:
-                raise ClauseError(f"{file}:{start}: clause {heading['id']} has no '{key}'")
-        level, binds, about = (attributes[k][0] for k in ("level", "binds", "about"))
-        for key, value, allowed in (("level", level, LEVELS), ("binds", binds, BINDS), ("about", about, ABOUT)):
-            if value not in allowed:
-                raise ClauseError(f"{file}:{start}: {key} is '{value}', not one of {', '.join(allowed)}")
-        body = "\n".join(prose).strip()
+    def __init__(self, file: str, line: int, heading: re.Match[str]) -> None:
+        self.file, self.line = file, line
+        self.id, self.title = heading["id"], heading["title"].strip()
+        self.attributes: dict[str, list[str]] = {}
+        self.prose: list[str] = []
+
+    def attribute(self, number: int, key: str, value: str) -> None:
+        """One ``- key: value`` line; its own line number is in every complaint about it."""
+        where = f"{self.file}:{number}"
+        if key not in KEYS:
+            raise ClauseError(f"{where}: {self.id} has '{key}', which is not one of {', '.join(KEYS)}")
+        if key in self.attributes and key not in REPEATED:
+            raise ClauseError(f"{where}: {self.id} has a second '{key}'")
+        if key in ALLOWED and value not in ALLOWED[key]:
+            raise ClauseError(f"{where}: {key} is '{value}', not one of {', '.join(ALLOWED[key])}")
+        if key == "version" and not (value.isdecimal() and int(value) > 0):
+            raise ClauseError(f"{where}: version is '{value}', not a number from 1")
+        self.attributes.setdefault(key, []).append(value)
+
+    def finish(self) -> Clause:
+        for key in REQUIRED:
+            if key not in self.attributes:
+                raise ClauseError(f"{self.file}:{self.line}: clause {self.id} has no '{key}'")
+        body = "\n".join(self.prose).strip()
         if not body:
-            raise ClauseError(f"{file}:{start}: clause {heading['id']} says nothing")
-        clauses.append(
-            Clause(
-                id=heading["id"],
-                title=heading["title"].strip(),
-                level=level,
-                binds=binds,
-                about=about,
-                text=body,
-                sources=tuple(attributes["source"]),
-                version=int(attributes.get("version", ["1"])[0]),
-                area=heading["id"].split(".")[1],
-                file=file,
-                line=start,
-                deviations=tuple(attributes.get("deviation", ())),
-            )
+            raise ClauseError(f"{self.file}:{self.line}: clause {self.id} says nothing")
+        return Clause(
+            id=self.id,
+            title=self.title,
+            level=self.attributes["level"][0],
+            binds=self.attributes["binds"][0],
+            about=self.attributes["about"][0],
+            text=body,
+            sources=tuple(self.attributes["source"]),
+            version=int(self.attributes.get("version", ["1"])[0]),
+            area=self.id.split(".")[1],
+            file=self.file,
+            line=self.line,
+            deviations=tuple(self.attributes.get("deviation", ())),
         )
 
+
+def parse(text: str, file: str) -> list[Clause]:
+    """Every clause of one file. Raises :class:`ClauseError` naming file and line."""
+    drafts: list[_Draft] = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("## "):
-            close()
             heading = _HEADING.match(line)
             if heading is None:
                 raise ClauseError(f"{file}:{number}: not a clause heading: {line}")
-            start, attributes, prose = number, {}, []
-        elif heading is not None:
+            drafts.append(_Draft(file, number, heading))
+        elif drafts:
+            draft = drafts[-1]
             attribute = _ATTRIBUTE.match(line)
-            if attribute and not any(p.strip() for p in prose):
-                attributes.setdefault(attribute["key"], []).append(attribute["value"].strip())
+            if attribute and not any(p.strip() for p in draft.prose):
+                draft.attribute(number, attribute["key"], attribute["value"].strip())
             else:
-                prose.append(line)
-    close()
-    return clauses
+                draft.prose.append(line)
+    return [draft.finish() for draft in drafts]
+
+
+def retired(folder: Path = HERE) -> dict[str, str]:
+    """Ids that are gone and may not be used again, with the reason: ``- ID: reason`` lines of retired.md."""
+    path = folder / "retired.md"
+    if not path.exists():
+        return {}
+    found = (_RETIRED.match(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return {match["id"]: match["reason"] for match in found if match}
+
+
+def load_from(folder: Path) -> dict[str, Clause]:
+    """Every clause below ``folder`` by id. Raises :class:`ClauseError` on a double, retired or bad one."""
+    found: dict[str, Clause] = {}
+    gone = retired(folder)
+    for path in sorted(folder.glob("*/*.md")):
+        name = f"{path.parent.name}/{path.name}"
+        for clause in parse(path.read_text(encoding="utf-8"), name):
+            if clause.id in found:
+                first = found[clause.id]
+                raise ClauseError(
+                    f"{name}:{clause.line}: {clause.id} is already at {first.file}:{first.line}"
+                )
+            if clause.id in gone:
+                raise ClauseError(f"{name}:{clause.line}: {clause.id} is retired: {gone[clause.id]}")
+            found[clause.id] = clause
+    return found
 
 
 @cache
 def load() -> dict[str, Clause]:
-    """Every clause of the project by id. Raises :class:`ClauseError` on a double or malformed clause."""
-    found: dict[str, Clause] = {}
-    for path in sorted(HERE.glob("*/*.md")):
-        name = f"{path.parent.name}/{path.name}"
-        for clause in parse(path.read_text(), name):
-            if clause.id in found:
-                raise ClauseError(f"{name}:{clause.line}: {clause.id} is already in {found[clause.id].file}")
-            found[clause.id] = clause
-    return found
+    """Every clause of the project by id, in the order of the files. Raises :class:`ClauseError`."""
+    return load_from(HERE)
