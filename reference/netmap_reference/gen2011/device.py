@@ -1,0 +1,94 @@
+"""What the device model keeps beside the shared region: interfaces, descriptors, wait queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.outcome import Outcome
+from .attach import Adapter
+from .ports.nic import RxRing, TxRing, fresh_rx, fresh_tx
+from .register import Selection
+from .ring import Kring
+
+#: Errno values of the recorded system (FreeBSD).
+ERRNO = {"": 0, "ENOENT": 2, "ENXIO": 6, "ENOMEM": 12, "EBUSY": 16, "EINVAL": 22, "EOPNOTSUPP": 45}
+
+
+class Panic(Exception):
+    """The kernel died in this operation; ``at`` is its stack, innermost first, ``address`` what it touched."""
+
+    def __init__(self, outcome: Outcome, at: tuple[str, ...] = (), address: int | None = None) -> None:
+        super().__init__(str(outcome))
+        self.outcome = outcome
+        self.at = at
+        self.address = address
+
+
+@dataclass(frozen=True, slots=True)
+class Priv:
+    """`netmap_priv_d`: what a descriptor has after NIOCREGIF. ``nifp`` is an offset in the region."""
+
+    iface: str
+    nifp: int | None = None
+    selection: Selection = Selection()
+
+
+@dataclass(slots=True)
+class Interface:
+    """One network interface with its NIC, and what it offered to netmap (``na``, ``None``: nothing).
+
+    ``ring_at`` keeps where a ring is, also after it was freed: the kernel does not clear its pointer
+    either. ``zeroed`` names the mutexes that were wiped after their initialisation. ``waiting`` has
+    the descriptors recorded on each selinfo.
+    """
+
+    name: str
+    num_queues: int
+    num_tx_desc: int
+    num_rx_desc: int
+    separate_locks: bool = False
+    own_locks: bool = False
+    auto_tx: bool = True
+    capable: bool = True
+    dying: bool = False
+    enabled: bool = False
+    intercept: bool = False
+    refs: int = 0
+    rx_drops: int = 0
+    out: list[tuple[int, bytes]] = field(default_factory=list)
+    up: list[bytes] = field(default_factory=list)
+    tx: list[TxRing] = field(default_factory=list)
+    rx: list[RxRing] = field(default_factory=list)
+    na: Adapter | None = None
+    refcount: int = 0
+    krings: dict[str, Kring] = field(default_factory=dict)
+    ring_at: dict[str, int] = field(default_factory=dict)
+    zeroed: set[str] = field(default_factory=set)
+    waiting: dict[str, set[int]] = field(default_factory=dict)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Interface:
+        """An interface as a recording's header describes it, its NIC idle."""
+        flags = ("separate_locks", "own_locks", "auto_tx", "capable")
+        made = cls(
+            config["name"],
+            config["num_queues"],
+            config["num_tx_desc"],
+            config["num_rx_desc"],
+            **{flag: bool(config[flag]) for flag in flags if flag in config},
+        )
+        made.tx = [fresh_tx(made.num_tx_desc) for _ in range(made.num_queues)]
+        made.rx = [fresh_rx(made.num_rx_desc) for _ in range(made.num_queues)]
+        return made
+
+    def clone(self) -> Interface:
+        """An independent copy; frozen parts are shared."""
+        copy = Interface(self.name, self.num_queues, self.num_tx_desc, self.num_rx_desc)
+        for name in Interface.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, list | dict | set):
+                value = value.copy()
+            setattr(copy, name, value)
+        copy.waiting = {name: set(fds) for name, fds in self.waiting.items()}
+        return copy
