@@ -26,40 +26,40 @@ CONTRACT: frozenset[str] = frozenset()
 
 _TX = "14.ring.tx-window"
 _RX = "14.ring.rx-window"
-TX_ACCEPT = rule("14/ring/tx_prologue/accept", clause=_TX, source=f"{NETMAP_C}:1776-1778")
-TX_HEAD = rule("14/ring/tx_prologue/head-outside", clause=_TX, source=f"{NETMAP_C}:1748-1758")
-TX_CUR = rule("14/ring/tx_prologue/cur-outside", clause=_TX, source=f"{NETMAP_C}:1751-1767")
-RX_ACCEPT = rule("14/ring/rx_prologue/accept", clause=_RX, source=f"{NETMAP_C}:1804-1840")
-RX_HEAD = rule("14/ring/rx_prologue/head-outside", clause=_RX, source=f"{NETMAP_C}:1811-1818")
-RX_CUR = rule("14/ring/rx_prologue/cur-outside", clause=_RX, source=f"{NETMAP_C}:1814-1827")
+TX_ACCEPT = rule("14/ring/tx_prologue/accept", clause=_TX, source=f"{NETMAP_C}:1762-1769")
+TX_HEAD = rule("14/ring/tx_prologue/head-outside", clause=_TX, source=f"{NETMAP_C}:1746-1751")
+TX_CUR = rule("14/ring/tx_prologue/cur-outside", clause=_TX, source=f"{NETMAP_C}:1747-1759")
+RX_ACCEPT = rule("14/ring/rx_prologue/accept", clause=_RX, source=f"{NETMAP_C}:1801-1830")
+RX_HEAD = rule("14/ring/rx_prologue/head-outside", clause=_RX, source=f"{NETMAP_C}:1809-1814")
+RX_CUR = rule("14/ring/rx_prologue/cur-outside", clause=_RX, source=f"{NETMAP_C}:1810-1821")
 TX_HEAD_TAKEN = rule(
     "14/ring/tx_prologue/head-unbounded",
     clause=_TX,
-    source=f"{NETMAP_C}:1753-1778",
+    source=f"{NETMAP_C}:1749-1769",
     switch=PROLOGUE_UNBOUNDED,
 )
 RX_HEAD_TAKEN = rule(
     "14/ring/rx_prologue/head-unbounded",
     clause=_RX,
-    source=f"{NETMAP_C}:1816-1840",
+    source=f"{NETMAP_C}:1812-1830",
     switch=PROLOGUE_UNBOUNDED,
 )
 TAIL_RESTORED = rule(
-    "14/ring/prologue/tail-restored", clause="14.ring.tail-is-kernels", source=f"{NETMAP_C}:1769-1775"
+    "14/ring/prologue/tail-restored", clause="14.ring.tail-is-kernels", source=f"{NETMAP_C}:1762-1766"
 )
-FINALIZE = rule("14/ring/sync_finalize", clause="14.ring.tail-published", source=f"{NETMAP_C}:2711-2721")
-REINIT = rule("14/ring/reinit/reset", clause="14.ring.reinit-resets", source=f"{NETMAP_C}:1883-1891")
+FINALIZE = rule("14/ring/sync_finalize", clause="14.ring.tail-published", source=f"{NETMAP_C}:2712-2728")
+REINIT = rule("14/ring/reinit/reset", clause="14.ring.reinit-resets", source=f"{NETMAP_C}:1878-1887")
 REINIT_KEEPS = rule(
     "14/ring/reinit/keeps-user-values",
     clause="14.ring.reinit-resets",
-    source=f"{NETMAP_C}:1856-1882",
+    source=f"{NETMAP_C}:1856-1888",
     switch=REINIT_TRUSTS_USER,
 )
 SLOT_BAD_IDX = rule(
-    "14/ring/reinit/slot-bad-idx", clause="14.ring.reinit-slots", source=f"{NETMAP_C}:1868-1874"
+    "14/ring/reinit/slot-bad-idx", clause="14.ring.reinit-slots", source=f"{NETMAP_C}:1867-1872"
 )
 SLOT_BAD_LEN = rule(
-    "14/ring/reinit/slot-bad-len", clause="14.ring.reinit-slots", source=f"{NETMAP_C}:1875-1878"
+    "14/ring/reinit/slot-bad-len", clause="14.ring.reinit-slots", source=f"{NETMAP_C}:1873-1876"
 )
 
 
