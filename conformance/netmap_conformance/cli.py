@@ -18,7 +18,10 @@ from pathlib import Path
 import typer
 
 from .commands import NAMES
-from .errors import UNWRITABLE, UserError
+from .errors import UNWRITABLE, USAGE, UserError
+from .manifest import ManifestError
+from .targets.base import TargetError
+from .trace import TraceError
 
 PROGRAM = "netmap-verify"
 INTERNAL = 70
@@ -102,6 +105,12 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         _say(error.message)
         return error.status
+    except TargetError as error:
+        _say(str(error))
+        return error.status
+    except (ManifestError, TraceError) as error:
+        _say(str(error))
+        return USAGE
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
@@ -118,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         line = _usage_line(error)
         if line is not None:
             _say(line)
-            return 2
+            return USAGE
         what = " ".join(str(error).split()) or "no message"
         _say(f"internal error: {type(error).__name__}: {what[:200]} (trace saved to {_save_trace()})")
         return INTERNAL
