@@ -1,13 +1,13 @@
 """What the effects ``Do(name, args)`` do to the world: the services of the kernel, the NIC, the wire.
 
 Every action has the form ``action(world, ctx, *args)``; :data:`ACTIONS` finds it by the effect's name.
+Those of the NIC are in :mod:`.ports.wire`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netmap_spec.abi import api2011
 
@@ -15,14 +15,17 @@ from ..core.effects import Protocol
 from ..core.outcome import HANG, fault
 from . import control, register
 from .attach import Adapter
-from .device import Panic, Priv
-from .memory import BUF_SIZE, Pool
-from .ports import host, nic
+from .device import Context, Panic, Priv
+from .memory import BUF_SIZE
+from .pool import Pool
+from .ports import host, nic, wire
 from .ring import Kring
-from .world import Context, World
+
+if TYPE_CHECKING:
+    from .world import World
 
 Action = Callable[..., Any]
-ACTIONS: dict[str, Action] = {}
+ACTIONS: dict[str, Action] = dict(wire.ACTIONS)
 
 
 def action(name: str) -> Callable[[Action], Action]:
@@ -292,91 +295,10 @@ def m_freem(world: World, ctx: Context) -> None:
     ctx.frame = b""
 
 
-# --- the NIC ----------------------------------------------------------------------------------
-
-
 @action("nm_register")
 def nm_register(world: World, ctx: Context, on: int) -> Any:
     world.emit("REGISTER", ctx.port.name, on)
     return world.run(nic.register(adapter(ctx), bool(on)), ctx)
-
-
-@action("nic.fails")
-def nic_fails(world: World, ctx: Context) -> bool:
-    return world.injected("register")
-
-
-@action("nic.restart")
-def nic_restart(world: World, ctx: Context) -> None:
-    iface = ctx.port
-    iface.rx_drops += sum(len(ring.waiting) for ring in iface.rx)
-    iface.tx = [nic.fresh_tx(ring.n) for ring in iface.tx]
-    iface.rx = [nic.fresh_rx(ring.n) for ring in iface.rx]
-
-
-@action("nic.tx")
-def nic_tx_ring(world: World, ctx: Context, q: int) -> nic.TxRing:
-    return ctx.port.tx[q]
-
-
-@action("nic.rx")
-def nic_rx_ring(world: World, ctx: Context, q: int) -> nic.RxRing:
-    return ctx.port.rx[q]
-
-
-@action("nic.tx_clean")
-def tx_clean(world: World, ctx: Context, q: int, at: int) -> None:
-    ctx.port.tx[q] = replace(ctx.port.tx[q], clean=at)
-
-
-@action("nic.tx_desc")
-def tx_desc(world: World, ctx: Context, q: int, at: int, index: int, length: int) -> None:
-    ring = ctx.port.tx[q]
-    ctx.port.tx[q] = replace(ring, desc=nic.put(ring.desc, at, (world.buffer(index), length)))
-
-
-@action("nic.tx_tail")
-def tx_tail(world: World, ctx: Context, q: int, at: int) -> None:
-    ctx.port.tx[q] = replace(ctx.port.tx[q], tail=at)
-    if ctx.port.auto_tx:
-        transmit(world, ctx, q, -1)
-
-
-@action("nic.transmit")
-def transmit(world: World, ctx: Context, q: int, most: int) -> int:
-    """The NIC puts up to ``most`` frames on the wire; returns how many."""
-    ring, sent = nic.tx_send(ctx.port.tx[q], most).state
-    ctx.port.tx[q] = ring
-    ctx.port.out += [(q, world.region.read(start, length)) for start, length in sent]
-    return len(sent)
-
-
-@action("nic.rx_check")
-def rx_check(world: World, ctx: Context, q: int, at: int) -> None:
-    ctx.port.rx[q] = replace(ctx.port.rx[q], check=at)
-
-
-@action("nic.rx_desc")
-def rx_desc(world: World, ctx: Context, q: int, at: int, index: int) -> None:
-    ring = ctx.port.rx[q]
-    ctx.port.rx[q] = replace(
-        ring, buffer=nic.put(ring.buffer, at, world.buffer(index)), done=nic.put(ring.done, at, False)
-    )
-
-
-@action("nic.rx_tail")
-def rx_tail(world: World, ctx: Context, q: int, at: int) -> None:
-    ctx.port.rx[q] = replace(ctx.port.rx[q], tail=at)
-    receive(world, ctx, q)
-
-
-@action("nic.receive")
-def receive(world: World, ctx: Context, q: int) -> None:
-    """The NIC writes what is waiting on the wire into free descriptors."""
-    ring, writes = nic.rx_fill(ctx.port.rx[q]).state
-    ctx.port.rx[q] = ring
-    for start, frame in writes:
-        world.region.write(start, frame)
 
 
 @action("revoke")

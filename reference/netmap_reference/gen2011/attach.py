@@ -49,7 +49,7 @@ NULL_ADAPTER = rule(
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What an interface offered: its name, queue pairs, slots of each ring, and whether every ring has a lock."""
+    """What an interface offered: its name, queue pairs, slots of each ring, a lock for each ring or not."""
 
     name: str
     num_queues: int

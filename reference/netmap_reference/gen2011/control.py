@@ -84,7 +84,7 @@ def mmap_page(offset: int, executable: bool, total: int, switches: frozenset[str
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The calling descriptor: whether it is registered, and the adapter of its interface (``None``: detached)."""
+    """The calling descriptor: is it registered, and its interface's adapter (``None``: detached)."""
 
     registered: bool
     na: Adapter | None

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.outcome import Outcome
 from .attach import Adapter
-from .ports.nic import RxRing, TxRing, fresh_rx, fresh_tx
+from .ports.nicring import RxRing, TxRing, fresh_rx, fresh_tx
 from .register import Selection
 from .ring import Kring
 
@@ -16,7 +16,7 @@ ERRNO = {"": 0, "ENOENT": 2, "ENXIO": 6, "ENOMEM": 12, "EBUSY": 16, "EINVAL": 22
 
 
 class Panic(Exception):
-    """The kernel died in this operation; ``at`` is its stack, innermost first, ``address`` what it touched."""
+    """The kernel died: ``at`` is its stack, innermost first, ``address`` what it touched."""
 
     def __init__(self, outcome: Outcome, at: tuple[str, ...] = (), address: int | None = None) -> None:
         super().__init__(str(outcome))
@@ -31,7 +31,7 @@ class Priv:
 
     iface: str
     nifp: int | None = None
-    selection: Selection = Selection()
+    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(slots=True)
@@ -70,13 +70,15 @@ class Interface:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Interface:
         """An interface as a recording's header describes it, its NIC idle."""
-        flags = ("separate_locks", "own_locks", "auto_tx", "capable")
         made = cls(
             config["name"],
             config["num_queues"],
             config["num_tx_desc"],
             config["num_rx_desc"],
-            **{flag: bool(config[flag]) for flag in flags if flag in config},
+            separate_locks=bool(config.get("separate_locks", False)),
+            own_locks=bool(config.get("own_locks", False)),
+            auto_tx=bool(config.get("auto_tx", True)),
+            capable=bool(config.get("capable", True)),
         )
         made.tx = [fresh_tx(made.num_tx_desc) for _ in range(made.num_queues)]
         made.rx = [fresh_rx(made.num_rx_desc) for _ in range(made.num_queues)]
@@ -92,3 +94,20 @@ class Interface:
             setattr(copy, name, value)
         copy.waiting = {name: set(fds) for name, fds in self.waiting.items()}
         return copy
+
+
+@dataclass(slots=True)
+class Context:
+    """For whom effects are executed: an interface, a descriptor, a request, a packet in flight."""
+
+    iface: Interface | None = None
+    fd: int = -1
+    request: dict[str, Any] = field(default_factory=dict)
+    frame: bytes = b""
+
+    @property
+    def port(self) -> Interface:
+        """The interface; effects that need one are never executed without."""
+        if self.iface is None:
+            raise ValueError("this effect needs an interface")
+        return self.iface

@@ -1,11 +1,8 @@
 """Chapter *memory*: one block of memory for everything that user and kernel share.
 
 The block starts with the *object area*, out of which `netmap_if` and rings are cut by a first-fit
-list, and goes on, page aligned, with equal buffers tracked by a bitmap (1 = free). Buffers 0 and 1
-are never handed out: 0 is the *junk buffer* that a bad slot is pointed at.
-
-Inside, the bitmap is a set of free indices and the list a tuple of :class:`Obj` in address order;
-32-bit words exist only at the edge (:func:`words`).
+list, and goes on, page aligned, with equal buffers (:mod:`.pool`). The list is a tuple of
+:class:`Obj` in address order.
 """
 
 from __future__ import annotations
@@ -15,42 +12,21 @@ from dataclasses import dataclass, replace
 from ..core.effects import Do, Fired, Lock, Protocol, ReadKernel, Unlock, WriteKernel
 from ..core.outcome import errno
 from ..core.step import Step, collect, rule
+from .pool import Pool, words
 from .source import lines
 
 PAGE_SIZE = 4096
 BUF_SIZE = 2048
 #: What the module asks for at first: 64 Ki pages.
 MEMORY_SIZE = 64 * 1024 * PAGE_SIZE
-WORD = 32
 #: sizeof(struct netmap_mem_obj) on the recorded system; only the kernel's memory counters see it.
 OBJ_BYTES = 40
 
 MALLOC_SLEEPS = "2011.malloc-sleeps-under-lock"
-FREES_RESERVED = "2011.frees-reserved-buffers"
 LEAKS_BITMAP = "2011.unload-leaks-bitmap"
 CONTRACT: frozenset[str] = frozenset()
-AS_WRITTEN = frozenset({MALLOC_SLEEPS, FREES_RESERVED, LEAKS_BITMAP})
+AS_WRITTEN = frozenset({MALLOC_SLEEPS, LEAKS_BITMAP})
 
-_NEW = "2011.pool.lowest-first"
-_FREE = "2011.pool.free"
-WORD_FULL = rule("2011/memory/scan_word/full", clause=_NEW, source=lines("190-194"))
-WORD_HIT = rule("2011/memory/scan_word/has-free", clause=_NEW, source=lines("190-196"))
-BIT_USED = rule("2011/memory/scan_bit/used", clause=_NEW, source=lines("196"))
-BIT_HIT = rule("2011/memory/scan_bit/free", clause=_NEW, source=lines("196-202"))
-NEW_BUFS = rule("2011/memory/new_bufs/all", clause="2011.pool.new-slots", source=lines("189-203"))
-NEW_BUFS_SHORT = rule("2011/memory/new_bufs/too-few", clause="2011.pool.all-or-none", source=lines("184-187"))
-FREE_BAD = rule("2011/memory/free_buf/no-such-buffer", clause=_FREE, source=lines("214-217"))
-FREE_TWICE = rule("2011/memory/free_buf/already-free", clause=_FREE, source=lines("220-223"))
-FREE_OK = rule("2011/memory/free_buf/freed", clause=_FREE, source=lines("224-225"))
-FREE_RESERVED_REFUSED = rule(
-    "2011/memory/free_buf/reserved-refused", clause="2011.pool.reserved", source=lines("172-175, 576-582")
-)
-FREE_RESERVED = rule(
-    "2011/memory/free_buf/reserved-freed",
-    clause="2011.pool.reserved",
-    source=lines("214-225"),
-    switch=FREES_RESERVED,
-)
 CARVE_SPLIT = rule("2011/memory/carve/split", clause="2011.memory.first-fit", source=lines("289-299"))
 CARVE_WHOLE = rule("2011/memory/carve/whole", clause="2011.memory.first-fit", source=lines("289-304"))
 ALLOC_NONE = rule("2011/memory/alloc/none-fits", clause="2011.memory.first-fit", source=lines("285-287, 313"))
@@ -81,117 +57,6 @@ FINI_BITMAP = rule(
     switch=LEAKS_BITMAP,
 )
 FINI_FREES = rule("2011/memory/fini/bitmap-freed", clause="2011.memory.fini", source=lines("605-622"))
-
-
-# --- the bitmap of buffers --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """``total`` buffers, ``free`` of them counted free, ``bitmap`` the indices whose bit is 1.
-
-    The last word's bits beyond ``total`` are 1 as well and stay so: the counter keeps the scan
-    away from them (2011.pool.count).
-    """
-
-    total: int
-    free: int
-    bitmap: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """Where a find-first scan stands (a word's or a bit's number) and whether it has arrived."""
-
-    at: int
-    found: bool
-
-
-def scan_word(at: int, empty: bool) -> Step[Scan]:
-    """One word of the scan: a word with no free buffer is passed over."""
-    if empty:
-        return Step(Scan(at + 1, False), (WORD_FULL,))
-    return Step(Scan(at, True), (WORD_HIT,))
-
-
-def scan_bit(at: int, free: bool) -> Step[Scan]:
-    """One bit of the scan inside a word that has a free buffer."""
-    if free:
-        return Step(Scan(at, True), (BIT_HIT,))
-    return Step(Scan(at + 1, False), (BIT_USED,))
-
-
-def find_first(bitmap: frozenset[int], word: int) -> Step[int]:
-    """The lowest free buffer from ``word`` on, by the fold of the two scans. One must exist."""
-    fired: set[str] = set()
-    scan = Scan(word, False)
-    while not scan.found:
-        step = scan_word(scan.at, not any(i in bitmap for i in range(scan.at * WORD, (scan.at + 1) * WORD)))
-        scan = step.state
-        fired.update(step.fired)
-    base = scan.at * WORD
-    scan = Scan(0, False)
-    while not scan.found:
-        step = scan_bit(scan.at, base + scan.at in bitmap)
-        scan = step.state
-        fired.update(step.fired)
-    return Step(base + scan.at, tuple(sorted(fired)))
-
-
-@dataclass(frozen=True, slots=True)
-class NewBufs:
-    """The pool afterwards and the buffers taken, in slot order (none when there were too few)."""
-
-    pool: Pool
-    taken: tuple[int, ...]
-
-
-def new_bufs(pool: Pool, n: int) -> Step[NewBufs]:
-    """Take ``n`` buffers, lowest index first, or none at all. Source: netmap_new_bufs."""
-    if n > pool.free:
-        return Step(NewBufs(pool, ()), (NEW_BUFS_SHORT,))
-    fired: set[str] = {NEW_BUFS}
-    bitmap, taken, word = pool.bitmap, [], 0
-    while len(taken) < n:
-        step = find_first(bitmap, word)
-        fired.update(step.fired)
-        bitmap = bitmap - {step.state}
-        word = step.state // WORD
-        taken.append(step.state)
-    return Step(NewBufs(Pool(pool.total, pool.free - n, bitmap), tuple(taken)), tuple(sorted(fired)))
-
-
-@dataclass(frozen=True, slots=True)
-class FreeBuf:
-    """Whether the buffer's bit becomes 1, and the source line that logs when it does not (0: none)."""
-
-    freed: bool
-    log: int = 0
-
-
-def free_buf(index: int, total: int, is_free: bool, switches: frozenset[str] = CONTRACT) -> Step[FreeBuf]:
-    """What giving back buffer ``index`` (any u32) does. Source: netmap_free_buf.
-
-    As written (FREES_RESERVED) buffers 0 and 1 can be given back like any other, and are handed out
-    again: a slot that re-initialisation pointed at the junk buffer does just that at the last close.
-    """
-    if index >= total:
-        return Step(FreeBuf(False, 215), (FREE_BAD,))
-    if index < 2 and FREES_RESERVED not in switches:
-        return Step(FreeBuf(False), (FREE_RESERVED_REFUSED,))
-    if is_free:
-        return Step(FreeBuf(False, 221), (FREE_TWICE,))
-    if index < 2:
-        return Step(FreeBuf(True), (FREE_RESERVED,))
-    return Step(FreeBuf(True), (FREE_OK,))
-
-
-def words(pool: Pool) -> list[int]:
-    """The bitmap as the kernel stores it: 32-bit words, buffer 0 in the lowest bit of word 0."""
-    out = [0] * ((pool.total + WORD - 1) // WORD)
-    for index in pool.bitmap:
-        out[index // WORD] |= 1 << (index % WORD)
-    return out
 
 
 # --- the object area --------------------------------------------------------------------------
@@ -374,12 +239,6 @@ def block_size(largest: int) -> Step[int]:
         size //= 2
         fired = (SHRINK,)
     return Step(0, collect(fired, (GIVE_UP,)), errno("ENOMEM"))
-
-
-def fresh_pool(buffers: int) -> Pool:
-    """The pool after load: everything free but buffers 0 and 1."""
-    bits = (buffers + WORD - 1) // WORD * WORD
-    return Pool(buffers, buffers - 2, frozenset(range(2, bits)))
 
 
 @dataclass(frozen=True, slots=True)

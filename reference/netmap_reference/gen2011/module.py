@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..core.outcome import errno
 from ..core.step import Step, collect, rule
-from .memory import Fini, Layout, Obj, Pool, block_size, fresh_pool, layout, memory_fini
+from .memory import Fini, Layout, Obj, block_size, layout, memory_fini
+from .pool import Pool, fresh_pool
 from .source import lines
 
 LOADED = rule("2011/module/load/ok", clause="2011.module.load", source=lines("1742-1760"))

@@ -6,21 +6,23 @@ An operation is called with the world and the recorded arguments and returns the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netmap_spec.abi import api2011
-
-from ..core.outcome import fault
 from . import attach, control, interrupts
+from .actions import revoke
 from .control import NIOCGINFO, NIOCREGIF, NIOCRXSYNC, NIOCTXSYNC, NIOCUNREGIF, Bound
-from .device import ERRNO, Interface, Panic, Priv
+from .device import ERRNO, Context, Interface, Panic
 from .poll import NOT_BOUND, POLLERR, poll
 from .ports import nic
+from .ports.nicring import arrives
+from .ports.wire import receive, transmit
 from .register import dtor
 from .snapshot import state
-from .world import Context, World
 
-Operation = Callable[[World, dict[str, Any]], Any]
+if TYPE_CHECKING:
+    from .world import World
+
+Operation = Callable[["World", dict[str, Any]], Any]
 #: Operations that enter the kernel or the environment.
 OPERATIONS: dict[str, Operation] = {}
 #: The application's own stores into shared memory: nothing else happens, there are no events.
@@ -220,9 +222,7 @@ def wire_in(world: World, args: dict[str, Any]) -> int:
     if iface.dying:
         return -1
     ring = iface.rx[args["q"]]
-    iface.rx[args["q"]] = nic.arrives(ring, bytes.fromhex(args["data"]))
-    from .actions import receive
-
+    iface.rx[args["q"]] = arrives(ring, bytes.fromhex(args["data"]))
     receive(world, Context(iface), args["q"])
     return 0
 
@@ -232,8 +232,6 @@ def nic_tx(world: World, args: dict[str, Any]) -> int:
     """The NIC sends up to ``n`` frames (-1: all); returns how many it sent."""
     if interface(world, args).dying:
         return -1
-    from .actions import transmit
-
     return transmit(world, Context(interface(world, args)), args["q"], args["n"])
 
 
@@ -277,7 +275,7 @@ def tx_irq(world: World, args: dict[str, Any]) -> int:
 
 @operation("host_in")
 def host_in(world: World, args: dict[str, Any]) -> int:
-    """The host stack sends a packet: to netmap when it intercepts (or ``force`` says so), else to the wire."""
+    """The host stack sends a packet: to netmap when it intercepts (or by ``force``), else to the wire."""
     iface = interface(world, args)
     frame = bytes.fromhex(args["data"])
     if iface.dying:
@@ -315,8 +313,6 @@ def detach(world: World, args: dict[str, Any]) -> int:
     step = attach.detach(iface.na is not None, iface.refcount, world.switches)
     world.fire(*step.fired)
     if step.state.revoke:
-        from .actions import revoke
-
         revoke(world, Context(iface))
     if step.state.free:
         iface.na = None
@@ -346,4 +342,3 @@ def reset(world: World, args: dict[str, Any]) -> int:
 
 
 _ON_INTERFACE = frozenset({"host_in", "wire_in", "nic_tx", "rx_irq", "tx_irq"})
-__all__ = ["DIED", "OPERATIONS", "STORES", "Priv", "api2011", "fault", "perform"]

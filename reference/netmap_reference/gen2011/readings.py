@@ -6,14 +6,16 @@ promise; the clause it belongs to tells what.
 
 from __future__ import annotations
 
-from . import attach, control, interrupts, memory, poll, register, ring, sync
+from . import attach, control, iface, interrupts, memory, poll, pool, register, ring, sync
 from .ports import host, nic
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
-    memory.AS_WRITTEN
+    pool.AS_WRITTEN
+    | memory.AS_WRITTEN
     | ring.AS_WRITTEN
     | sync.AS_WRITTEN
+    | iface.AS_WRITTEN
     | register.AS_WRITTEN
     | control.AS_WRITTEN
     | poll.AS_WRITTEN

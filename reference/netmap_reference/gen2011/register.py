@@ -26,9 +26,10 @@ from ..core.effects import (
 )
 from ..core.outcome import errno
 from ..core.step import Step, rule
-from ..core.words import u32
 from .attach import Adapter, faults
-from .memory import Pool, free_buf, malloc, mfree, new_bufs
+from .iface import if_new
+from .memory import mfree
+from .pool import Pool, free_buf
 from .source import lines
 
 HW_RING = api2011.NETMAP_HW_RING
@@ -38,11 +39,10 @@ RING_MASK = api2011.NETMAP_RING_MASK
 #: How often NIOCREGIF waits for an interface that is being torn down.
 ATTEMPTS = 10
 
-ZEROES_LOCKS = "2011.rings-zero-their-locks"
 TRUSTS_SLOTS = "2011.destructor-trusts-slots"
 FAILED_SLEEPS = "2011.failed-register-drops-lock"
 CONTRACT: frozenset[str] = frozenset()
-AS_WRITTEN = frozenset({ZEROES_LOCKS, TRUSTS_SLOTS, FAILED_SLEEPS})
+AS_WRITTEN = frozenset({TRUSTS_SLOTS, FAILED_SLEEPS})
 
 _SEL = "2011.register.selection"
 SELECT_BAD = rule("2011/register/select/no-such-ring", clause=_SEL, source=lines("1034-1037"))
@@ -50,29 +50,6 @@ SELECT_HOST = rule("2011/register/select/host", clause=_SEL, source=lines("1041-
 SELECT_ONE = rule("2011/register/select/one", clause=_SEL, source=lines("1044-1046"))
 SELECT_ALL = rule("2011/register/select/all", clause=_SEL, source=lines("1047-1050"))
 SELECT_LOCKED = rule("2011/register/select/locked", clause="2011.register.again", source=lines("1031-1053"))
-IF_AGAIN = rule(
-    "2011/register/if_new/shared-rings", clause="2011.iface.shared-rings", source=lines("397-399")
-)
-IF_FIRST = rule("2011/register/if_new/first", clause="2011.iface.first", source=lines("401-485"))
-IF_NO_AREA = rule(
-    "2011/register/if_new/no-room-for-if", clause="2011.iface.no-memory", source=lines("389-391")
-)
-IF_NO_RINGS = rule(
-    "2011/register/if_new/no-room-for-rings", clause="2011.iface.no-memory", source=lines("412-420")
-)
-IF_NO_BUFS = rule(
-    "2011/register/if_new/too-few-buffers", clause="2011.iface.no-memory", source=lines("425-429")
-)
-IF_OFFSETS = rule("2011/register/if_new/offsets", clause="2011.iface.offsets", source=lines("489-502"))
-LOCKS_ZEROED = rule(
-    "2011/register/if_new/locks-zeroed",
-    clause="2011.iface.locks-kept",
-    source=lines("442, 469, 1561-1563"),
-    switch=ZEROES_LOCKS,
-)
-LOCKS_KEPT = rule(
-    "2011/register/if_new/locks-kept", clause="2011.iface.locks-kept", source=lines("1559-1563")
-)
 REG_NO_PRIV = rule("2011/register/regif/no-memory", clause="2011.register.errors", source=lines("1131-1137"))
 REG_WAIT = rule("2011/register/regif/deleting", clause="2011.register.deleting", source=lines("1139-1145"))
 REG_GIVE_UP = rule("2011/register/regif/gave-up", clause="2011.register.deleting", source=lines("1146-1152"))
@@ -127,7 +104,7 @@ class Selection:
 
 
 def select(old: Selection, num_queues: int, ringid: int) -> Step[Selection]:
-    """Which rings ``ringid`` names; EINVAL for a hardware ring that does not exist. Source: netmap_set_ringid."""
+    """Which rings ``ringid`` names; EINVAL for a ring that does not exist. Source: netmap_set_ringid."""
     ring = ringid & RING_MASK
     hardware, host = ringid & HW_RING != 0, ringid & SW_RING != 0
     if hardware and ring >= num_queues:
@@ -138,36 +115,6 @@ def select(old: Selection, num_queues: int, ringid: int) -> Step[Selection]:
     if hardware:
         return Step(Selection(ringid, ring, ring + 1, txpoll), (SELECT_ONE,))
     return Step(Selection(ringid, 0, num_queues, txpoll), (SELECT_ALL,))
-
-
-def if_bytes(num_queues: int) -> int:
-    """Size of a `netmap_if` with its offsets: one for every tx and rx ring, the host's included."""
-    return u32(api2011.netmap_if.SIZE + 2 * (num_queues + 1) * 8)
-
-
-def ring_bytes(num_desc: int) -> int:
-    """Size of one ring of ``num_desc`` slots."""
-    return u32(api2011.netmap_ring.SIZE + num_desc * api2011.netmap_slot.SIZE)
-
-
-def rings_bytes(na: Adapter) -> int:
-    """Size of the object that holds all rings of an interface."""
-    return u32((na.num_queues + 1) * (ring_bytes(na.num_tx_desc) + ring_bytes(na.num_rx_desc)))
-
-
-def bufs_needed(na: Adapter) -> int:
-    """Buffers an interface needs: one for every slot of every ring."""
-    return u32((na.num_queues + 1) * (na.num_tx_desc + na.num_rx_desc))
-
-
-def ring_places(na: Adapter, start: int) -> list[tuple[str, int]]:
-    """Name and offset of every ring, in memory order: tx 0, rx 0, tx 1, rx 1 … the host's last."""
-    places, at = [], start
-    for i in range(na.num_queues + 1):
-        for tx in (True, False):
-            places.append((f"{'tx' if tx else 'rx'}{i}", at))
-            at += ring_bytes(na.num_desc(tx))
-    return places
 
 
 # --- netmap_set_ringid ------------------------------------------------------------------------
@@ -200,54 +147,6 @@ def set_ringid(na: Adapter | None, ringid: int) -> Protocol:
     line = {SELECT_HOST: 1055, SELECT_ONE: 1057, SELECT_ALL: 1060}[step.fired[0]]
     yield Do("log", ("netmap_set_ringid", line))
     return ""
-
-
-# --- netmap_if_new ----------------------------------------------------------------------------
-
-
-def if_new(na: Adapter, switches: frozenset[str] = CONTRACT) -> Protocol:
-    """Make the descriptor's `netmap_if`, and the rings when it is the first; returns its offset or ``None``."""
-    nifp = yield from malloc(if_bytes(na.num_queues), switches)
-    if nifp is None:
-        yield Fired(IF_NO_AREA)
-        return None
-    yield Do("init_if", (nifp, na.name, na.num_queues))
-    refcount = (yield ReadKernel(("na", "refcount"))) + 1
-    yield WriteKernel(("na", "refcount"), refcount)
-    if refcount > 1:
-        yield Fired(IF_AGAIN)
-    else:
-        start = yield from malloc(rings_bytes(na), switches)
-        if start is None:
-            yield Fired(IF_NO_RINGS)
-            yield Do("log", ("netmap_if_new", 414))
-            yield WriteKernel(("na", "refcount"), 0)
-            yield from mfree(nifp)
-            return None
-        yield Lock("nma")
-        pool = yield ReadKernel(("mem", "pool"))
-        if pool.free < bufs_needed(na):
-            yield Unlock("nma")
-            yield Fired(IF_NO_BUFS)
-            yield from mfree(start)
-            yield WriteKernel(("na", "refcount"), 0)
-            yield from mfree(nifp)
-            return None
-        yield Fired(IF_FIRST)
-        zeroes = ZEROES_LOCKS in switches
-        yield Fired(LOCKS_ZEROED if zeroes else LOCKS_KEPT)
-        for ring, at in ring_places(na, start):
-            tx = ring.startswith("tx")
-            n = na.num_desc(tx)
-            taken = new_bufs((yield ReadKernel(("mem", "pool"))), n)
-            for fired in taken.fired:
-                yield Fired(fired)
-            yield WriteKernel(("mem", "pool"), taken.state.pool)
-            yield Do("init_ring", (ring, at, n, n - 1 if tx else 0, taken.state.taken, zeroes))
-        yield Unlock("nma")
-    yield Fired(IF_OFFSETS)
-    yield Do("init_offsets", (nifp,))
-    return nifp
 
 
 # --- NIOCREGIF --------------------------------------------------------------------------------
@@ -375,4 +274,4 @@ def _free_bufs(na: Adapter, switches: frozenset[str]) -> Protocol:
                 if step.state.log:
                     yield Do("log", ("netmap_free_buf", step.state.log))
                 if step.state.freed:
-                    yield WriteKernel(("mem", "pool"), Pool(pool.total, pool.free + 1, pool.bitmap | {index}))
+                    yield WriteKernel(("mem", "pool"), give_buf(pool, index))

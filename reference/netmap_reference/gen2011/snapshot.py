@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netmap_spec.abi import api2011
 
 from .attach import block_bytes
 from .device import Interface, Priv
-from .memory import BUF_SIZE, OBJ_BYTES, words
-from .world import World
+from .memory import BUF_SIZE, OBJ_BYTES
+from .pool import words
+
+if TYPE_CHECKING:
+    from .world import World
 
 #: Kernel-private sizes on the recorded system: netmap_mem_d and netmap_priv_d.
 MEM_D_BYTES = 72

@@ -1,4 +1,4 @@
-"""Chapter *sync*: what a sync of one ring decides, and NIOCTXSYNC / NIOCRXSYNC over the rings of a descriptor.
+"""Chapter *sync*: what a sync of one ring decides, and the sync ioctls over the rings of a descriptor.
 
 The pure steps are shared by the hardware rings (:mod:`.ports.nic`) and the host rings
 (:mod:`.ports.host`). `k` is the application's `cur`, read once.

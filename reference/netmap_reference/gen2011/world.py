@@ -17,7 +17,7 @@ Events come out in the recordings' form: ``["L", lock]``, ``["U", lock]``, ``["W
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from netmap_spec.abi import api2011
@@ -42,9 +42,12 @@ from ..core.memory import Region
 from ..core.outcome import HANG, fault
 from ..core.step import RULES
 from . import attach, module
+from .actions import ACTIONS
 from .attach import Adapter
-from .device import Interface, Panic, Priv
-from .memory import BUF_SIZE, fresh_pool
+from .device import Context, Interface, Panic, Priv
+from .memory import BUF_SIZE
+from .operations import perform
+from .pool import fresh_pool
 from .readings import AS_WRITTEN
 from .register import Selection
 from .ring import Kring
@@ -53,23 +56,6 @@ from .ring import Kring
 TICKS = {"NIOCUNREG": 4, "NIOCREGIF": 100}
 #: The recordings' clock starts at one second; it counts microseconds and only moves when it is read.
 START_OF_TIME = 1_000_000
-
-
-@dataclass(slots=True)
-class Context:
-    """For whom effects are executed: an interface, a descriptor, a request, a packet in flight."""
-
-    iface: Interface | None = None
-    fd: int = -1
-    request: dict[str, Any] = field(default_factory=dict)
-    frame: bytes = b""
-
-    @property
-    def port(self) -> Interface:
-        """The interface; effects that need one are never executed without."""
-        if self.iface is None:
-            raise ValueError("this effect needs an interface")
-        return self.iface
 
 
 class World:
@@ -202,8 +188,6 @@ class World:
             case WriteKernel(where, value):
                 self._write_kernel(ctx, where, value)
             case Do(what, args):
-                from .actions import ACTIONS
-
                 return ACTIONS[what](self, ctx, *args)
             case SelRecord(selinfo):
                 self.emit("SR", f"{selinfo}:{ctx.port.name}", ctx.fd)
@@ -310,8 +294,6 @@ class World:
 
         Raises ``ValueError`` for an operation or arguments that the recordings' language does not have.
         """
-        from .operations import perform
-
         return perform(self, op, args)
 
 

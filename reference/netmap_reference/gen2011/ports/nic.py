@@ -1,15 +1,13 @@
-"""The NIC port: the driver that was under netmap in the recordings, and its NIC.
+"""The NIC port: the driver that was under netmap in the recordings.
 
-A NIC ring has as many descriptors as its netmap ring has slots; netmap index and NIC index differ by
-`nkr_hwofs`. The driver holds the ring's own lock (adapters with separate locks) or the core lock.
-
-What the NIC does is in :class:`TxRing` and :class:`RxRing`, pure state; what the driver does are the
-protocols :func:`txsync`, :func:`rxsync`, :func:`init` and :func:`register`.
+A NIC ring (:mod:`.nicring`) has as many descriptors as its netmap ring has slots; netmap index and
+NIC index differ by `nkr_hwofs`. A sync that is asked to lock takes the ring's own lock (adapters
+with separate locks) or the core lock; called from poll it finds the lock held.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ...core.effects import Do, Fired, Lock, Protocol, ReadKernel, ReadUser, Unlock, WriteKernel, WriteUser
 from ...core.step import Step, rule
@@ -20,6 +18,7 @@ from ..memory import BUF_SIZE
 from ..ring import NS_BUF_CHANGED, NS_REPORT, Kring, idx_k2n, idx_n2k, next_pos, ring_reinit, wrap_avail
 from ..source import DRIVER
 from ..sync import check_cur, distance, give, take
+from .nicring import RxRing, TxRing
 
 PENDINTR = 1
 READS_CUR_EARLY = "2011.driver-reads-cur-unlocked"
@@ -47,87 +46,9 @@ REG_OFF = rule("2011/nic/register/off", clause="2011.driver.register", source=DR
 REG_FAILED = rule("2011/nic/register/failed", clause="2011.driver.register", source=DRIVER)
 
 
-# --- the NIC ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TxRing:
-    """A NIC's transmit ring: it sends descriptors ``head … tail-1``; the driver has reclaimed up to ``clean``.
-
-    ``desc`` holds for each descriptor the buffer and the length in bytes it was filled with.
-    """
-
-    n: int
-    head: int = 0
-    tail: int = 0
-    clean: int = 0
-    desc: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RxRing:
-    """A NIC's receive ring: it fills descriptors ``head … tail-1``; the driver looks at ``check`` next.
-
-    ``done`` and ``length`` are what the NIC wrote back for each descriptor, ``buffer`` where it writes;
-    ``waiting`` are frames that found no descriptor, oldest first.
-    """
-
-    n: int
-    head: int = 0
-    tail: int = 0
-    check: int = 0
-    done: tuple[bool, ...] = ()
-    length: tuple[int, ...] = ()
-    buffer: tuple[int, ...] = ()
-    waiting: tuple[bytes, ...] = field(default=())
-
-
-def fresh_tx(n: int) -> TxRing:
-    """A transmit ring after the NIC was initialised."""
-    return TxRing(n, desc=((0, 0),) * n)
-
-
-def fresh_rx(n: int) -> RxRing:
-    """A receive ring after the NIC was initialised; what was waiting is lost."""
-    return RxRing(n, done=(False,) * n, length=(0,) * n, buffer=(0,) * n)
-
-
-def put(items: tuple, at: int, value: object) -> tuple:  # type: ignore[type-arg]
-    """The tuple with one item replaced."""
-    return (*items[:at], value, *items[at + 1 :])
-
-
-def rx_fill(nic: RxRing) -> Step[tuple[RxRing, tuple[tuple[int, bytes], ...]]]:
-    """The NIC writes waiting frames into free descriptors; returns where each frame goes."""
-    writes: list[tuple[int, bytes]] = []
-    while nic.waiting and nic.head != nic.tail:
-        frame, at = nic.waiting[0], nic.head
-        writes.append((nic.buffer[at], frame))
-        nic = replace(
-            nic,
-            head=next_pos(at, nic.n - 1),
-            done=put(nic.done, at, True),
-            length=put(nic.length, at, len(frame)),
-            waiting=nic.waiting[1:],
-        )
-    return Step((nic, tuple(writes)))
-
-
-def tx_send(nic: TxRing, most: int) -> Step[tuple[TxRing, tuple[tuple[int, int], ...]]]:
-    """The NIC sends up to ``most`` frames (negative: all); returns their descriptors."""
-    sent: list[tuple[int, int]] = []
-    while nic.head != nic.tail and len(sent) != most:
-        sent.append(nic.desc[nic.head])
-        nic = replace(nic, head=next_pos(nic.head, nic.n - 1))
-    return Step((nic, tuple(sent)))
-
-
 def rx_init_tail(n: int, hwavail: int) -> Step[int]:
     """The tail after initialisation: one descriptor short of what is not full of packets."""
     return Step((n - 1 - hwavail) % n, (INIT_RX_TAIL,))
-
-
-# --- the driver -------------------------------------------------------------------------------
 
 
 def lock_name(na: Adapter, ring: str) -> str:
@@ -189,7 +110,9 @@ def _send(ring: str, q: int, cur: int, switches: frozenset[str]) -> Protocol:
     if not step.state.accepted:
         return False
     total = yield ReadKernel(("mem", "total"))
-    at, to = k.hwcur, idx_k2n(k.n, k.hwofs, k.hwcur).state
+    mapped = idx_k2n(k.n, k.hwofs, k.hwcur)
+    yield Fired(mapped.fired[0])
+    at, to = k.hwcur, mapped.state
     while at != cur:
         flags = yield ReadUser((ring, "slot", at, "flags"))
         length = yield ReadUser((ring, "slot", at, "len"))
@@ -242,7 +165,9 @@ def _import(ring: str, q: int) -> Protocol:
     """Take over every finished descriptor from ``check`` on."""
     k: Kring = yield ReadKernel((ring, "kring"))
     nic: RxRing = yield Do("nic.rx", (q,))
-    at, frm, count = u32(idx_n2k(k.n, k.hwofs, nic.check).state), nic.check, 0
+    mapped = idx_n2k(k.n, k.hwofs, nic.check)
+    yield Fired(mapped.fired[0])
+    at, frm, count = u32(mapped.state), nic.check, 0
     while nic.done[frm]:
         if count > nic.n:
             yield Do("hang")
@@ -265,7 +190,9 @@ def _release(ring: str, q: int, cur: int, switches: frozenset[str]) -> Protocol:
     if not step.state.accepted:
         return False
     total = yield ReadKernel(("mem", "total"))
-    at, to = k.hwcur, idx_k2n(k.n, k.hwofs, k.hwcur).state
+    mapped = idx_k2n(k.n, k.hwofs, k.hwcur)
+    yield Fired(mapped.fired[0])
+    at, to = k.hwcur, mapped.state
     while at != cur:
         index = yield ReadUser((ring, "slot", at, "buf_idx"))
         if index == 0 or index >= total:
@@ -329,8 +256,3 @@ def interrupt(na: Adapter | None, q: int) -> Protocol:
     if na is not None and (yield ReadKernel(("if", "capenable"))):
         k: Kring = yield ReadKernel((f"rx{q}", "kring"))
         yield WriteKernel((f"rx{q}", "kring"), replace(k, kflags=k.kflags | PENDINTR))
-
-
-def arrives(ring: RxRing, frame: bytes) -> RxRing:
-    """A frame is on the wire, behind those that are waiting already."""
-    return replace(ring, waiting=(*ring.waiting, frame))
