@@ -1,7 +1,7 @@
 """The measured ABI tables: loading them, choosing a target, comparing two of them.
 
 ``tables.json`` holds sixteen versions of netmap's user-visible structures, each compiled and measured
-on ten targets. A version lists the layout of its main target in full and, under
+on nine targets. A version lists the layout of its main target in full and, under
 ``differs_by_target``, only what other targets have otherwise; :func:`layout` puts the two together.
 
 A version is named by its key in the tables (``api11-2014-02``) or by a generation (``14``,
