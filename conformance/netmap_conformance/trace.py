@@ -51,7 +51,8 @@ class Port(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A port the scenario needs before its first step.
 
     ``kind`` is ``nic`` or ``host-only``; ``peer`` the port at the other end of its wire, empty for a wire
-    the environment holds; ring and slot counts are those of the device.
+    the environment holds; ring and slot counts are those of the device. ``driver`` says how its driver
+    behaves (``generic nic``, ``veth``, ``e1000``); ``emulated`` that netmap goes through the stock driver.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Port(msgspec.Struct, omit_defaults=True, kw_only=True):
     rx_slots: int = 1024
     emulated: bool = False
     mtu: int = 1500
+    driver: str = "generic nic"
 
 
 class Header(msgspec.Struct, omit_defaults=True, kw_only=True):
