@@ -18,13 +18,15 @@ from .trace import See
 
 #: Arguments that are text, whatever they look like.
 TEXT = frozenset(
-    ("ring", "ring2", "fd2", "name", "request", "port", "side", "hex", "how", "prot", "flags", "events")
-    + ("actor", "to", "options", "src", "dst", "mode")
+    (
+        *("ring", "ring2", "fd2", "name", "request", "port", "side", "hex", "how", "prot", "flags", "mode"),
+        *("events", "actor", "to", "options", "src", "dst"),
+    )
 )
 _POSITION = re.compile(r"^(?P<base>head|cur|tail|num)(?P<by>(?:[+-]\d+)*)$")
 _NUMBER = re.compile(r"^-?(0[xX][0-9a-fA-F]+|\d+)$")
-_SLOT = re.compile(r"^@(?P<fd>\w+):(?P<ring>[tr]x\d+):(?P<index>\w+)$")
-_EXTRA = re.compile(r"^extra:(?P<fd>\w+):(?P<index>\d+)$")
+_SLOT = re.compile(r"^@(?P<fd>\w+):(?P<ring>[tr]x\d+):(?P<index>\w+)(?P<by>[+-]\d+)?$")
+_EXTRA = re.compile(r"^extra:(?P<fd>\w+):(?P<index>\d+)(?P<by>[+-]\d+)?$")
 _U32 = 1 << 32
 
 Look = Callable[[str], See]
@@ -74,11 +76,11 @@ def _value(text: str, fd: str, ring: str, look: Look, extra: Extra) -> int:
         index = _value(slot["index"], slot["fd"], slot["ring"], look, extra)
         for entry in see.slots.get(slot["ring"], []):
             if entry[0] == index:
-                return entry[1]
+                return (entry[1] + int(slot["by"] or 0)) % _U32
         raise ExpressionError(f"{text}: {slot['fd']} shows no slot {index} of {slot['ring']}")
     more = _EXTRA.match(text)
     if more:
-        return extra(more["fd"], int(more["index"]))
+        return (extra(more["fd"], int(more["index"])) + int(more["by"] or 0)) % _U32
     total = 0
     for word in text.split("|"):
         number = int(word, 0) if _NUMBER.match(word) else getattr(api14, word, None)

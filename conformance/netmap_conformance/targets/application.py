@@ -74,7 +74,7 @@ class Api14Target(ABC):
     def observe(self, call: Call, done: Return) -> None:
         """Attach what the caller sees: everything after an mmap, the changes after anything else."""
         mapping = self.mapping(call.fd) if call.fd else None
-        if mapping is None or done.fault or done.hang:
+        if mapping is None or done.fault or done.hang or not call.args.get("look", True):
             return
         seen = mapping.look(full=call.op in ("mmap", "remap") and done.ret != -1)
         if done.see is not None:
@@ -100,6 +100,8 @@ class Api14Target(ABC):
     def do_show(self, mapping: Mapping, args: dict[str, Any], done: Return) -> None:
         """Only look: every call is followed by a look."""
         mapping.nifp()
+
+    do_slots = do_show
 
     def do_set(self, mapping: Mapping, args: dict[str, Any], done: Return) -> None:
         """Store words of a ring."""

@@ -97,7 +97,11 @@ class Mapping:
         return int(ring.off + ring.buf_ofs + buf_idx * ring.nr_buf_size)
 
     def extra(self) -> list[int]:
-        """The ``buf_idx`` of every extra buffer of the list that starts at ``ni_bufs_head``."""
+        """The ``buf_idx`` of every extra buffer of the list that starts at ``ni_bufs_head``.
+
+        The list ends where it leaves the region: its links are the buffers' first bytes, which an
+        application that uses the buffers overwrites.
+        """
         found: list[int] = []
         rings = self.rings()
         at = int(self.nifp().ni_bufs_head)
@@ -106,7 +110,10 @@ class Mapping:
         ring = self.ring(next(iter(rings)))
         while at and at not in found and len(found) < EXTRA_MAX:
             found.append(at)
-            at = int.from_bytes(self.read(self._buffer(ring, at), 4), "little")
+            try:
+                at = int.from_bytes(self.read(self._buffer(ring, at), 4), "little")
+            except MappingError:
+                break
         return found
 
     def _inside(self, what: str, offset: int, length: int) -> None:

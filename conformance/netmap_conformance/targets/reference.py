@@ -124,7 +124,7 @@ class ReferenceTarget(Api14Target):
             args.get("flags", "shared"),
         )
         done = self._done(call, result)
-        if not done.errno:
+        if not done.errno and args.get("look", True):
             nifp = self._world.nifp(call.fd)
             region = self._world.region(call.fd)
             self._mappings[call.fd] = Mapping(region, region.size, nifp.off)

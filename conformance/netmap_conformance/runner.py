@@ -1,0 +1,222 @@
+"""Runs one scenario on one target and judges it step by step.
+
+Each call is written to disk before it is made, resolved against the live rings, executed, recorded
+and fed to the oracle; the first violation ends the run. ``settle`` becomes syncs of every bound
+descriptor until two passes change nothing and the target says that its environment is quiet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from . import expressions
+from .manifest import Manifest
+from .oracle import Finding, Judgement, Oracle
+from .targets.base import Target, TargetError
+from .trace import Call, Event, Header, Return, See, Trace, write
+
+#: Syncs of everything that ``settle`` may take before the environment counts as restless.
+PASSES = 200
+BUILD = Path("build")
+#: Findings that end a run.
+FATAL = frozenset({"VIOLATION", "STALLED", "HANG", "NOT_MODELLED", "INCONCLUSIVE"})
+
+
+def run(
+    target: Target,
+    scenario: Trace,
+    manifest: Manifest | None = None,
+    *,
+    build: Path | None = BUILD,
+    on_step: Callable[[Call], None] | None = None,
+) -> tuple[Trace, Judgement]:
+    """Run ``scenario`` on a fresh environment of ``target``; (the recorded trace, its judgement).
+
+    ``build`` is the folder that keeps the last stimulus and failing runs, ``None`` keeps nothing.
+    Raises :class:`TargetError` when the target cannot be started, or breaks its own protocol.
+    """
+    runner = Runner(target, scenario, manifest or Manifest(name=target.name), build)
+    runner.on_step = on_step
+    judgement = runner.run()
+    if build is not None and judgement.verdict not in ("PASS", "DEVIATION"):
+        runner.keep(build / "failures")
+    return runner.trace(), judgement
+
+
+class Runner:
+    """One run. ``events`` is what was recorded so far."""
+
+    def __init__(self, target: Target, scenario: Trace, manifest: Manifest, build: Path | None) -> None:
+        self.target = target
+        self.scenario = scenario
+        self.manifest = manifest
+        self.header = msgspec.structs.replace(scenario.header, target=target.name, initial="known")
+        self.events: list[Event] = []
+        self.oracle = Oracle(self.header, manifest)
+        self.on_step: Callable[[Call], None] | None = None
+        self._bound: dict[str, str] = {}
+        self._extra: dict[str, list[int]] = {}
+        self._sleeping: set[int] = set()
+        self._n = 0
+        self._stop = False
+        self._dead = False
+        self._disk = _LastStimulus(build, self.header) if build is not None else None
+
+    def trace(self) -> Trace:
+        """What was done and seen."""
+        return Trace(header=self.header, events=list(self.events), path=self.scenario.path)
+
+    def keep(self, folder: Path) -> Path | None:
+        """Store the run as a trace under ``folder``; ``None`` when it cannot be written."""
+        path = folder / f"{Path(self.scenario.path or 'scenario').stem}.{_safe(self.target.name)}.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write(self.trace(), path)
+        except OSError:
+            return None
+        return path
+
+    def run(self) -> Judgement:
+        """Every call in order, until the end or the first fatal finding."""
+        try:
+            self.target.start(self.header)
+            for call in self.scenario.calls():
+                if self._stop:
+                    break
+                self.step(call)
+            if not self._stop:
+                self._collect()
+            return self.oracle.finish()
+        finally:
+            if self._disk is not None:
+                self._disk.close()
+
+    # --- one step -------------------------------------------------------------------------------
+
+    def step(self, call: Call) -> None:
+        """One call of the scenario; ``settle`` is many."""
+        if call.op == "settle":
+            self._settle(call)
+        else:
+            self.execute(call)
+
+    def execute(self, call: Call) -> Return | None:
+        """Make one call and record it; its return, ``None`` while it sleeps."""
+        call = msgspec.structs.replace(call, n=self._next())
+        if self.on_step is not None:
+            self.on_step(call)
+        resolved = call
+        if not all(isinstance(v, int) for v in call.args.values()):
+            args = expressions.resolve(call.op, call.fd, call.args, self.target.look, self._extra_buffer)
+            resolved = msgspec.structs.replace(call, args=args)
+        if self._disk is not None:
+            self._disk.put(resolved)
+        self._record(call)
+        if self._stop:
+            return None
+        done = self.target.call(resolved)
+        if done is None:
+            self._sleeping.add(call.n)
+            return None
+        if resolved.args != call.args:
+            done.wrote = {k: v for k, v in resolved.args.items() if v != call.args.get(k)}
+        self._record(done)
+        self._follow(resolved, done)
+        if not self._dead:
+            self._collect()
+        return done
+
+    def _next(self) -> int:
+        self._n += 1
+        return self._n
+
+    def _record(self, event: Event) -> list[Finding]:
+        self.events.append(event)
+        findings = self.oracle.feed(event)
+        if any(f.kind in FATAL for f in findings):
+            self._stop = True
+        return findings
+
+    def _collect(self) -> None:
+        """Record the returns of sleepers that woke meanwhile."""
+        for late in self.target.finished():
+            self._sleeping.discard(late.of)
+            self._record(late)
+
+    def _follow(self, call: Call, done: Return) -> None:
+        """Keep book of what ``settle`` and expressions need."""
+        if done.fault or done.hang:
+            self._stop = self._dead = True
+        elif done.errno:
+            return
+        elif call.op == "register":
+            self._bound[call.fd] = call.actor
+        elif call.op in ("close", "exit", "kill"):
+            gone = call.args.get("actor", call.actor) if call.op != "close" else None
+            self._bound = {f: a for f, a in self._bound.items() if f != call.fd and a != gone}
+        elif call.op == "mmap" and done.see is not None and (done.see.nifp or {}).get("ni_bufs_head"):
+            self._extra[call.fd] = list((self.target.look(call.fd).nifp or {}).get("extra", []))
+
+    def _extra_buffer(self, fd: str, index: int) -> int:
+        buffers = self._extra.get(fd, [])
+        if index >= len(buffers):
+            raise expressions.ExpressionError(f"{fd} got {len(buffers)} extra buffers, not {index + 1}")
+        return buffers[index]
+
+    # --- settle ---------------------------------------------------------------------------------
+
+    def _settle(self, call: Call) -> None:
+        """Sync everything until two passes change nothing and the environment is quiet."""
+        last: dict[str, Any] = {}
+        still = 0
+        for _ in range(PASSES):
+            changed = False
+            for fd, actor in list(self._bound.items()):
+                for op in ("txsync", "rxsync"):
+                    done = self.execute(Call(n=0, op=op, fd=fd, actor=actor, text="settle", line=call.line))
+                    if self._stop:
+                        return
+                    if done is not None and done.see is not None:
+                        changed = changed or bool(done.see.slots) or last.get(fd) != done.see.rings
+                        last[fd] = done.see.rings
+            still = 0 if changed else still + 1
+            if still >= 2 and self.target.quiet():
+                self.execute(call)
+                return
+        self._record(msgspec.structs.replace(call, n=self._next()))
+        self._record(Return(of=self._n, ret=-1, errno="ETIMEDOUT"))
+
+
+class _LastStimulus:
+    """``build/last-stimulus.jsonl``: the scenario up to the call that is being made."""
+
+    def __init__(self, build: Path, header: Header) -> None:
+        self._fd = -1
+        with contextlib.suppress(OSError):
+            build.mkdir(parents=True, exist_ok=True)
+            path = build / "last-stimulus.jsonl"
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            os.write(self._fd, msgspec.json.encode(header) + b"\n")
+
+    def put(self, call: Call) -> None:
+        """One write call: it survives the death of this process, and is cheap."""
+        if self._fd >= 0:
+            os.write(self._fd, msgspec.json.encode(call) + b"\n")
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:40]
+
+
+__all__ = ["Runner", "See", "TargetError", "run"]

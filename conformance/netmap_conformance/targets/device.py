@@ -1,0 +1,320 @@
+"""A netmap device driven through its five entry points, at the level of the ABI.
+
+Requests are built as bytes (``struct nmreq_header`` and its body), the region is mapped and read
+through the views of :mod:`netmap_spec.abi`; nothing here knows what is behind the entry points. A
+call of another actor runs in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from netmap_spec.abi import Buffer, View, api14
+
+from ..manifest import Manifest
+from ..trace import Call, Header, Return, See
+from .application import Api14Target
+from .base import TargetError
+from .entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, address, close_quietly
+from .mapping import Mapping
+
+CODES = api14.IOCTLS[SYSTEM]
+#: How long a thread may take to fall asleep before its caller goes on without knowing, in seconds.
+ASLEEP_S = 1.0
+
+#: Requests of NIOCCTRL by name: the body they take.
+BODIES: dict[str, type[View] | None] = {
+    "PORT_INFO_GET": api14.nmreq_port_info_get,
+    "POOLS_INFO_GET": api14.nmreq_pools_info,
+    "VALE_ATTACH": api14.nmreq_vale_attach,
+    "VALE_DETACH": api14.nmreq_vale_detach,
+    "VALE_LIST": api14.nmreq_vale_list,
+    "VALE_NEWIF": api14.nmreq_vale_newif,
+    "VALE_DELIF": None,
+    "PORT_HDR_SET": api14.nmreq_port_hdr,
+    "PORT_HDR_GET": api14.nmreq_port_hdr,
+    "SYNC_KLOOP_STOP": None,
+    "CSB_ENABLE": None,
+}
+
+
+@dataclass
+class Descriptor:
+    """One open descriptor and what is known about it."""
+
+    number: int
+    actor: str
+    memsize: int = 0
+    nifp: int = -1
+    memory: Any = None
+    mapping: Mapping | None = None
+
+
+@dataclass
+class Sleeper:
+    """A call that runs in a thread of its own."""
+
+    call: Call
+    thread: threading.Thread
+    done: list[Return] = field(default_factory=list)
+
+
+class DeviceTarget(Api14Target):
+    """The five entry points behind the :class:`~.base.Target` interface."""
+
+    def __init__(self, manifest: Manifest, entry: EntryPoints, name: str) -> None:
+        self.name = name
+        self.manifest = manifest
+        self.entry = entry
+        self._fds: dict[str, Descriptor] = {}
+        self._sleepers: list[Sleeper] = []
+        self._capabilities: frozenset[str] | None = None
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def start(self, header: Header) -> None:
+        """Fresh descriptors on an environment with the header's ports."""
+        self.stop()
+        self.entry.configure(header.ports)
+
+    def stop(self) -> None:
+        for d in self._fds.values():
+            self._unmap(d)
+        close_quietly(self.entry, [d.number for d in self._fds.values()])
+        self._fds.clear()
+        self._sleepers.clear()
+
+    def mapping(self, fd: str) -> Mapping | None:
+        found = self._fds.get(fd)
+        return found.mapping if found else None
+
+    def quiet(self) -> bool:
+        return self.entry.quiet()
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def system_call(self, call: Call) -> Return | None:
+        method = getattr(self, f"sys_{call.op}", None)
+        if method is None:
+            raise TargetError(f"{self.name}: unknown operation '{call.op}'", status=2)
+        done: Return | None = method(call)
+        return done
+
+    def _done(self, call: Call, ret: int, code: int) -> Return:
+        done = Return(of=call.n, ret=ret)
+        if ret < 0:
+            done.ret, done.errno = -1, self.manifest.errno_name(code)
+        return done
+
+    def _number(self, fd: str) -> int:
+        """The descriptor's number; one that cannot exist when it is not open."""
+        return self._fds[fd].number if fd in self._fds else 1 << 20
+
+    def sys_open(self, call: Call) -> Return:
+        number, code = self.entry.open()
+        if number >= 0:
+            self._fds[call.fd] = Descriptor(number, call.actor)
+        return self._done(call, min(number, 0), code)
+
+    def sys_close(self, call: Call) -> Return:
+        found = self._fds.pop(call.fd, None)
+        if found is None:
+            return Return(of=call.n, ret=-1, errno="EBADF")
+        self._unmap(found)
+        code = self.entry.close(found.number)
+        return self._done(call, -1 if code else 0, code)
+
+    def _unmap(self, found: Descriptor) -> int:
+        memory, found.memory, found.mapping = found.memory, None, None
+        return self.entry.munmap(memory) if memory is not None else 0
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def _control(self, call: Call, request: int, name: str, body: Any, version: int) -> tuple[Return, Any]:
+        header_bytes = bytearray(api14.nmreq_header.SIZE)
+        header = api14.nmreq_header(Buffer(header_bytes))
+        header.nr_version, header.nr_reqtype, header.nr_name = version, request, name
+        if body is not None:
+            header.nr_body = address(body)
+        ret, code = self.entry.ioctl(self._number(call.fd), CODES["NIOCCTRL"], header_bytes)
+        done = self._done(call, min(ret, 0), code)
+        done.hdr = header.fields()
+        del done.hdr["nr_body"], done.hdr["nr_options"]
+        return done, header
+
+    def sys_register(self, call: Call) -> Return:
+        args = {k.removeprefix("nr_"): v for k, v in call.args.items()}
+        name, version = self.manifest.port(str(args.pop("name", ""))), args.pop("version", api14.NETMAP_API)
+        body_bytes = bytearray(api14.nmreq_register.SIZE)
+        body = api14.nmreq_register(Buffer(body_bytes))
+        body.nr_mode = constant(args.pop("mode", api14.NR_REG_ALL_NIC), "NR_REG_")
+        body.nr_flags = constant(args.pop("flags", 0), "NR_")
+        if args.pop("options", None):
+            raise TargetError(f"{self.name}: REGISTER with options is not driven yet", status=2)
+        for key, value in args.items():
+            setattr(body, f"nr_{key}", value)
+        done, _ = self._control(call, api14.NETMAP_REQ_REGISTER, name, body_bytes, version)
+        done.out = body.fields()
+        if not done.errno:
+            found = self._fds[call.fd]
+            found.memsize, found.nifp = body.nr_memsize, body.nr_offset
+        return done
+
+    def sys_ctl(self, call: Call) -> Return:
+        args = dict(call.args)
+        request = str(args.pop("request"))
+        if request not in BODIES:
+            raise TargetError(f"{self.name}: unknown request '{request}'", status=2)
+        name, version = self.manifest.port(str(args.pop("name", ""))), args.pop("version", api14.NETMAP_API)
+        kind = BODIES[request]
+        raw = bytearray(kind.SIZE) if kind else None
+        body = kind(Buffer(raw)) if kind else None
+        for key, value in args.items():
+            setattr(body, key if key.startswith("nr_") else f"nr_{key}", value)
+        code = getattr(api14, f"NETMAP_REQ_{request}")
+        done, _ = self._control(call, code, "" if name == "-" else name, raw, version)
+        if body is not None:
+            done.out = body.fields()
+        return done
+
+    # --- memory ---------------------------------------------------------------------------------
+
+    def sys_mmap(self, call: Call) -> Return:
+        args = call.args
+        found = self._fds.get(call.fd)
+        length = args.get("length") or (found.memsize if found else 0) or 4096
+        memory, code = self.entry.mmap(
+            self._number(call.fd),
+            length,
+            PROT[args.get("prot", "rw")],
+            FLAGS[args.get("flags", "shared")],
+            args.get("offset", 0),
+        )
+        if memory is None or found is None:
+            return self._done(call, -1, code)
+        self._unmap(found)
+        found.memory = memory
+        if found.nifp >= 0 and args.get("offset", 0) == 0:
+            found.mapping = Mapping(Buffer(memory), length, found.nifp)
+        return Return(of=call.n)
+
+    def sys_munmap(self, call: Call) -> Return:
+        found = self._fds.get(call.fd)
+        if found is None or found.memory is None:
+            return Return(of=call.n, ret=-1, errno="EINVAL")
+        code = self._unmap(found)
+        return self._done(call, -1 if code else 0, code)
+
+    # --- data path ------------------------------------------------------------------------------
+
+    def _sync(self, call: Call, request: str) -> Return:
+        ret, code = self.entry.ioctl(self._number(call.fd), CODES[request], None)
+        return self._done(call, min(ret, 0), code)
+
+    def sys_txsync(self, call: Call) -> Return:
+        return self._sync(call, "NIOCTXSYNC")
+
+    def sys_rxsync(self, call: Call) -> Return:
+        return self._sync(call, "NIOCRXSYNC")
+
+    def sys_poll(self, call: Call) -> Return | None:
+        """poll in this thread, or, for another actor, in one of its own."""
+        if call.actor == "main" or call.args.get("timeout_ms", 0) == 0:
+            return self._poll(call, self._number(call.fd))
+        number = self._number(call.fd)
+        sleeper = Sleeper(call, threading.Thread(daemon=True))
+        sleeper.thread = threading.Thread(
+            target=lambda: sleeper.done.append(self._poll(call, number)), daemon=True
+        )
+        sleeper.thread.start()
+        if _falls_asleep(sleeper.thread):
+            self._sleepers.append(sleeper)
+            return None
+        return sleeper.done[0]
+
+    def _poll(self, call: Call, number: int) -> Return:
+        wanted = call.args.get("events", ())
+        mask = 0
+        for name in wanted:
+            mask |= EVENTS[name]
+        ret, revents, code = self.entry.poll(number, mask, int(call.args.get("timeout_ms", 0)))
+        done = self._done(call, ret, code)
+        if ret >= 0:
+            done.revents = event_names(revents, wanted)
+        return done
+
+    def finished(self) -> list[Return]:
+        """Sleepers whose thread has come back; looked at now."""
+        found = [s for s in self._sleepers if s.done]
+        self._sleepers = [s for s in self._sleepers if not s.done]
+        for sleeper in found:
+            sleeper.thread.join()
+            self.observe(sleeper.call, sleeper.done[0])
+        return [s.done[0] for s in found]
+
+    def sys_join(self, call: Call) -> Return:
+        """Wait for an actor's sleeping calls; one that does not come back hangs."""
+        for sleeper in self._sleepers:
+            if sleeper.call.actor == call.args["actor"]:
+                sleeper.thread.join(self.manifest.watchdog_s / 2)
+                if not sleeper.done:
+                    sleeper.done.append(Return(of=sleeper.call.n, ret=-1, hang=True))
+        return Return(of=call.n)
+
+    # --- the environment ------------------------------------------------------------------------
+
+    def sys_frame(self, call: Call) -> Return:
+        args = call.args
+        self.entry.frame(self.manifest.port(args["port"]), args["side"], bytes.fromhex(args["hex"]))
+        return Return(of=call.n)
+
+    def sys_frames(self, call: Call) -> Return:
+        seen = self.entry.frames(self.manifest.port(call.args["port"]), call.args["side"])
+        return Return(of=call.n, see=See(frames=[data.hex() for data in seen]))
+
+    def sys_settle(self, call: Call) -> Return:
+        return Return(of=call.n)
+
+
+def constant(value: Any, prefix: str) -> int:
+    """A number, or names of constants joined by ``|``, with or without their prefix."""
+    if isinstance(value, int):
+        return value
+    total = 0
+    for word in str(value).replace("+", "|").split("|"):
+        number = getattr(api14, prefix + word, getattr(api14, word, None))
+        total |= number if isinstance(number, int) else int(word, 0)
+    return total
+
+
+def event_names(revents: int, wanted: Any) -> list[str]:
+    """Names of poll's bits. Of two names of one bit (FreeBSD: out and wrnorm) the one that was asked for."""
+    found = []
+    for name, bit in EVENTS.items():
+        twins = [n for n, b in EVENTS.items() if b == bit]
+        asked = [n for n in twins if n in wanted]
+        if revents & bit and name == (asked[0] if asked else twins[0]):
+            found.append(name)
+    return sorted(found)
+
+
+def _falls_asleep(thread: threading.Thread) -> bool:
+    """Wait until the thread sleeps in the kernel, or has come back: then False.
+
+    Only so that the sleep is more likely to be under way when the next call is made; nothing depends
+    on it, both orders are legal.
+    """
+    stat = Path(f"/proc/self/task/{thread.native_id}/stat")
+    for _ in range(int(ASLEEP_S / 0.002)):
+        thread.join(0.002)
+        if not thread.is_alive():
+            return False
+        try:
+            if stat.read_text().rsplit(")", 1)[1].split()[0] == "S":
+                return True
+        except (OSError, IndexError):
+            return thread.is_alive()
+    return True
