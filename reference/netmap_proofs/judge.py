@@ -121,6 +121,12 @@ def _verdict(each: Obligation, session: Session, result: Result) -> str:
     """The verdict of the obligation itself; reasons are added to ``result``."""
     reasons = result.reasons
     reasons.extend(session.broken)
+    unexpected = sorted(frozenset(session.refuted) - each.refutes)
+    if unexpected and not reasons:
+        for goal in unexpected:
+            detail = session.refuted[goal].detail
+            reasons.append(f"refuted: {goal}" + (f" ({detail})" if detail else ""))
+        return REFUTED
     for name in each.clauses:
         if name not in spec_clauses.load():
             reasons.append(f"no clause {name}")
@@ -134,16 +140,12 @@ def _verdict(each: Obligation, session: Session, result: Result) -> str:
         reasons.append(f"{session.counts} were enumerated, but the obligation states no bound")
     if reasons:
         return BROKEN
-    refuted = frozenset(session.refuted)
-    if refuted - each.refutes:
-        reasons.extend(f"refuted: {goal}" for goal in sorted(refuted - each.refutes))
-        return REFUTED
     if session.not_confirmed or session.unknown:
         reasons.extend(session.not_confirmed)
         reasons.extend(f"no answer within the budget: {goal}" for goal in sorted(session.unknown))
         return NOT_CONFIRMED
-    if each.refutes - refuted:
-        missing = ", ".join(sorted(each.refutes - refuted))
+    if each.refutes - frozenset(session.refuted):
+        missing = ", ".join(sorted(each.refutes - frozenset(session.refuted)))
         reasons.append(f"recorded as refuted in {each.finding}, but it holds now: {missing}")
         return BROKEN
     if each.finding is not None:

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from netmap_reference.core.words import U16, U32, U64
 
+from .sets import AnySet
 from .values import leaves
 
 T = TypeVar("T")
@@ -43,6 +44,10 @@ class Proof(ABC):
     @abstractmethod
     def function(self, name: str, arguments: int = 1) -> Callable[..., int]:
         """An arbitrary function from integers to integers: contents of an array of any length."""
+
+    def any_set(self, name: str) -> frozenset[int]:
+        """An arbitrary set of integers; see :class:`.sets.AnySet` for what can be done with it."""
+        return cast(frozenset[int], AnySet(name, self.function(name)))
 
     @abstractmethod
     def assume(self, condition: bool) -> None:

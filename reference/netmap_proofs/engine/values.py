@@ -10,6 +10,7 @@ from typing import Any
 import z3
 
 from .errors import EngineError
+from .sets import AnySet
 from .symbols import SymBool, SymInt
 
 
@@ -28,6 +29,8 @@ def concrete(model: Any, value: Any) -> Any:
         return kind(**parts)
     if kind in (tuple, list, set, frozenset):
         return kind(concrete(model, v) for v in value)
+    if kind is AnySet:
+        return value.concrete(lambda v: concrete(model, v))
     if kind is dict:
         return {k: concrete(model, v) for k, v in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):

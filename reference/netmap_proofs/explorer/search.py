@@ -1,4 +1,4 @@
-"""Every interleaving of a scenario's threads, breadth first, so that the first counterexample is a shortest one.
+"""Every interleaving of a scenario's threads, breadth first: the first counterexample is a shortest one.
 
 Locks block. ``SelRecord`` puts a thread on a wait queue, ``Wake`` empties the queue and marks the
 threads; a mark that comes before ``Sleep`` lets it return at once, as select's rescan does. A
@@ -293,7 +293,7 @@ class _Search:
                         waiting.append(each)
             if first in reach:
                 state, thread = self.taken[first, second]
-                what = f"{self.names[thread]} takes {second} while it holds {first}; elsewhere it is the other way"
+                what = f"{self.names[thread]} takes {second} holding {first}; elsewhere it is the other way"
                 self._violation(ORDER, what, state)
                 return
 

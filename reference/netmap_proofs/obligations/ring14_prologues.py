@@ -13,6 +13,7 @@ from functools import partial
 from netmap_reference.core.step import Step
 from netmap_reference.core.words import U32
 from netmap_reference.gen14 import ring
+from netmap_spec import invariants as spec
 
 from ..engine import Proof
 from ..invariants import kring_order
@@ -26,18 +27,8 @@ _ASSUMED = "The kring satisfies 14.ring.kring-order, n >= 1; head, cur and tail 
 
 def _words(p: Proof) -> tuple[ring.Kring, ring.UserRing]:
     k = p.symbolic(ring.Kring, "k")
-    p.assume_all(kring_order(k))
+    p.assume(kring_order(k))
     return k, p.symbolic(ring.UserRing, "user", lo=0, hi=U32 - 1)
-
-
-def _inside(low: int, head: int, cur: int, high: int, n: int) -> bool:
-    """The window as the clause says it: head met no later than high, then cur no later than high."""
-    return (
-        head < n
-        and cur < n
-        and ring.distance(low, head, n) <= ring.distance(low, high, n)
-        and ring.distance(head, cur, n) <= ring.distance(head, high, n)
-    )
 
 
 def _decided(p: Proof, k: ring.Kring, user: ring.UserRing, got: ring.Prologue, inside: bool) -> None:
@@ -65,9 +56,9 @@ def _tx_against_hwtail(k: ring.Kring, user: ring.UserRing, switches: frozenset[s
 def tx_body(p: Proof, tx_prologue: Prologue) -> None:
     k, user = _words(p)
     got = p.run(tx_prologue, k, user, p.switches).state
-    _decided(p, k, user, got, _inside(k.rhead, user.head, user.cur, k.rtail, k.n))
+    _decided(p, k, user, got, spec.tx_window(k.n, k.rhead, k.rtail, user.head, user.cur))
     if got.accepted:
-        p.goal("accepted: the order of the kring is kept", *kring_order(got.kring))
+        p.goal("accepted: the order of the kring is kept", kring_order(got.kring))
 
 
 _tx = partial(
@@ -111,15 +102,15 @@ def _rx_against_rtail(k: ring.Kring, user: ring.UserRing, switches: frozenset[st
 def rx_body(p: Proof, rx_prologue: Prologue, sync_finalize: Finalize) -> None:
     k, user = _words(p)
     got = p.run(rx_prologue, k, user, p.switches).state
-    _decided(p, k, user, got, _inside(k.hwcur, user.head, user.cur, k.hwtail, k.n))
+    _decided(p, k, user, got, spec.rx_window(k.n, k.hwcur, k.hwtail, user.head, user.cur))
     if got.accepted:
         # Between a driver's push and the sync that publishes it, rtail may be behind what rx accepts.
         p.goal(
             "accepted: the order of the kring is back when the sync ends",
-            *kring_order(p.run(sync_finalize, got.kring).state),
+            kring_order(p.run(sync_finalize, got.kring).state),
         )
         if k.rtail == k.hwtail:
-            p.goal("accepted: the order of the kring is kept", *kring_order(got.kring))
+            p.goal("accepted: the order of the kring is kept", kring_order(got.kring))
 
 
 _rx = partial(

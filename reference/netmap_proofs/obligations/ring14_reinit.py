@@ -9,6 +9,7 @@ from functools import partial
 from netmap_reference.core.step import Step
 from netmap_reference.core.words import U16, U32
 from netmap_reference.gen14 import ring
+from netmap_spec import invariants as spec
 
 from ..engine import Proof
 from ..invariants import kernel_positions, kring_order
@@ -30,10 +31,10 @@ def _reinit_forgets_tail(k: ring.Kring, user: ring.UserRing, switches: frozenset
 
 def reinit_body(p: Proof, ring_reinit: Reinit) -> None:
     k = p.symbolic(ring.Kring, "k", lo=0, hi=U32 - 1)
-    p.assume_all(kernel_positions(k))
+    p.assume(kernel_positions(k))
     user = p.symbolic(ring.UserRing, "user", lo=0, hi=U32 - 1)
     got = p.run(ring_reinit, k, user, p.switches).state
-    p.goal("the order of the kring is restored", *kring_order(got.kring))
+    p.goal("the order of the kring is restored", kring_order(got.kring))
     p.goal("head and cur are hwcur", got.kring.rhead == k.hwcur, got.kring.rcur == k.hwcur)
     p.goal("tail is hwtail", got.kring.rtail == k.hwtail)
     p.goal("hwcur and hwtail are not touched", got.kring.hwcur == k.hwcur, got.kring.hwtail == k.hwtail)
@@ -105,8 +106,7 @@ def slot_repair(p: Proof, slot_reinit: Callable[[ring.Slot, int, int], Step[ring
     objtotal = p.integer("objtotal", 2, U32 - 1)
     buf_size = p.integer("buf_size", 0, U16 - 1)
     got = p.run(slot_reinit, slot, objtotal, buf_size).state
-    in_pool = got.buf_idx >= 2 and got.buf_idx < objtotal
-    p.goal("the slot is safe", got.len <= buf_size, in_pool or (got.buf_idx == 0 and got.len == 0))
+    p.goal("the slot is safe", spec.slot_safe(got.buf_idx, got.len, objtotal, buf_size))
     if slot.buf_idx >= 2 and slot.buf_idx < objtotal:
         p.goal("a buffer of the pool stays in its slot", got.buf_idx == slot.buf_idx)
         if slot.len <= buf_size:
@@ -156,7 +156,7 @@ def sequence_body(
         "order",
         starts=[ring.Kring(n, 0, n - 1, 0, 0, n - 1), ring.Kring(n, 0, 0, 0, 0, 0)],
         arbitrary=lambda name: p.symbolic(ring.Kring, name, n=n),
-        invariant=kring_order,
+        invariant=lambda k: [kring_order(k)],
         steps={
             "txsync": sync(tx_prologue),
             "rxsync": sync(rx_prologue),

@@ -73,18 +73,28 @@ def induction(
     p: Proof,
     name: str,
     *,
-    base: Callable[[], Iterable[bool]],
-    step: Callable[[int], tuple[Iterable[bool], Callable[[], Iterable[bool]]]],
-) -> None:
+    claim: Callable[[int], Iterable[bool]],
+    unfold: Callable[[int], None],
+) -> Callable[[int], None]:
     """A statement about every number, by explicit induction over a ghost ``m``.
 
-    ``base`` lists the statement at 0. ``step(m)`` returns the statement at ``m``, which is assumed,
-    and a function that lists the statement at ``m + 1``, which is proved.
+    ``claim(m)`` lists the statement at ``m``; ``unfold(m)`` assumes what defines the step from ``m`` to
+    ``m + 1``. Goals: ``NAME: base`` and ``NAME: step``. The third case goes on with the body; the
+    function returned there assumes the statement at any number from 0 on.
     """
-    if p.split(name) == 0:
-        p.goal(f"{name}: base", *base())
+    which = p.split(name, 3)
+    if which == 0:
+        p.goal(f"{name}: base", *claim(0))
         p.end()
-    m = p.integer(f"{name}.m", 0)
-    hypothesis, conclusion = step(m)
-    p.assume_all(hypothesis)
-    p.goal(f"{name}: step", *conclusion())
+    if which == 1:
+        m = p.integer(f"{name}.m", 0)
+        p.assume_all(claim(m))
+        unfold(m)
+        p.goal(f"{name}: step", *claim(m + 1))
+        p.end()
+
+    def known(at: int) -> None:
+        p.goal(f"{name}: used from 0 on", at >= 0)
+        p.assume_all(claim(at))
+
+    return known

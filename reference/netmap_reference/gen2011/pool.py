@@ -114,10 +114,10 @@ def new_bufs(pool: Pool, n: int) -> Step[NewBufs]:
     if n > pool.free:
         return Step(NewBufs(pool, ()), (NEW_BUFS_SHORT,))
     fired: set[str] = {NEW_BUFS}
-    bitmap, word = pool.bitmap, 0
+    word = 0
     taken: list[int] = []
     while len(taken) < n:
-        step = find_first(bitmap, word)
+        step = find_first(pool.bitmap, word)
         fired.update(step.fired)
         pool = take_buf(pool, step.state)
         word = step.state // WORD

@@ -29,7 +29,7 @@ from ..core.step import Step, rule
 from .attach import Adapter, faults
 from .iface import if_new
 from .memory import mfree
-from .pool import Pool, free_buf
+from .pool import free_buf, give_buf
 from .source import lines
 
 HW_RING = api2011.NETMAP_HW_RING
