@@ -86,7 +86,8 @@ def krings_delete(s: System, name: str) -> None:
     """Forget a port's krings."""
     na = s.adapters[name]
     if na.created:
-        for k in list(krings_of(s, na)):
+        # By name, not by count: the number of host rings may have been put back to its default meanwhile.
+        for k in [k for k in s.krings.values() if k.adapter == name]:
             del s.krings[k.name]
         s.adapters[name] = replace(na, created=False)
 
@@ -117,6 +118,13 @@ def mode_commit(s: System, na: Adapter) -> None:
     """Every ring takes the mode it was told to take (netmap_krings_mode_commit)."""
     for k in list(krings_of(s, na)):
         if not k.host or na.host_rings:
+            put(s, replace(k, on=k.pending))
+
+
+def update_hostrings_mode(s: System, na: Adapter) -> None:
+    """Host rings change their mode at once: no driver is concerned (netmap_update_hostrings_mode)."""
+    for k in list(krings_of(s, na)):
+        if k.host and na.host_rings:
             put(s, replace(k, on=k.pending))
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..core.step import rule
 from . import bind, memory
 from .bind import krings_put, rings_delete
-from .ports import nic, pipe_ends
+from .ports import nic_mode, pipe_ends
 from .state import RX, TX, System
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
@@ -51,18 +51,17 @@ def unregister(s: System, file: int, fired: list[str], switches: frozenset[str])
     na = s.adapters[name]
     s.adapters[name] = na = replace(na, fds=na.fds - 1)
     krings_put(s, f)
+    bind.update_hostrings_mode(s, na)
     if na.fds == 0 or bind.mode_pending(s, f):
         if na.kind == "nic":
-            nic.unregistered(s, name)
+            nic_mode.unregistered(s, name, fired)
         else:
             pipe_ends.unregistered(s, name)
     rings_delete(s, name, fired)
     if na.fds == 0:
         fired.append(LAST)
         if na.kind == "nic":
-            bind.krings_delete(s, name)
-            na = s.adapters[name]
-            s.adapters[name] = replace(na, host_tx_rings=1, host_rx_rings=1)
+            nic_mode.krings_delete(s, name, fired, switches)
         else:
             pipe_ends.krings_delete_pair(s, name, fired, switches)
     na = s.adapters[name]

@@ -24,8 +24,8 @@ from ..core.effects import (
     WriteUser,
 )
 from . import bind, memory
-from .ports import pipe
-from .ring import slot_reinit
+from .ports import device, host, nic, pipe, wire
+from .ring import distance, slot_reinit
 from .state import TX, KringState, System
 
 _BUF_CHANGED = api14.NS_BUF_CHANGED
@@ -72,9 +72,18 @@ class Execution:
     def port_sync(self, ring: str, force: bool) -> Protocol:
         """The port's own part of a sync of this ring."""
         k = self.s.krings[ring]
+        if k.host:
+            forward = self.s.files[self.file].forward_down
+            return host.txsync(ring) if k.t == TX else host.rxsync(ring, forward)
         if k.pipe:
             return pipe.txsync(ring) if k.t == TX else pipe.rxsync(ring)
-        raise NotImplementedError(ring)
+        if k.t == TX:
+            return nic.txsync(ring)
+        return nic.rxsync(ring, self._wire(k).driver.copies, self.switches)
+
+    def _wire(self, k: KringState) -> wire.Wire:
+        found: wire.Wire = self.s.ports[k.adapter]
+        return found
 
     def _read_kernel(self, k: KringState, word: str) -> Any:
         if word == "kring":
@@ -118,3 +127,32 @@ class Execution:
         if slot.flags & _BUF_CHANGED:
             memory.write_slot(region, at, i, replace(slot, flags=slot.flags & ~_BUF_CHANGED))
         return slot.flags
+
+    def _do_forward_up(self, ring: str) -> None:
+        k = self.s.krings[ring]
+        if not k.host and self.s.adapters[k.adapter].host_rings:
+            count = distance(k.pos.hwcur, k.pos.rhead, k.pos.n)
+            self.fired.extend(host.grab(self.s, k, k.pos.hwcur, count, False))
+
+    def _do_grab(self, ring: str, start: int, count: int, force: bool) -> None:
+        self.fired.extend(host.grab(self.s, self.s.krings[ring], start, count, force))
+
+    def _do_host_import(self, ring: str, start: int, room: int) -> int:
+        return host.host_import(self.s, self.s.krings[ring], start, room)
+
+    def _do_forward_down(self, ring: str, start: int, count: int) -> int:
+        return host.forward_down(self.s, self.s.krings[ring], start, count)
+
+    def _do_nic_send(self, ring: str, start: int, count: int) -> None:
+        self.fired.extend(device.send(self.s, self.s.krings[ring], start, count, self.choose))
+
+    def _do_nic_completed(self, ring: str, pending: int) -> int:
+        return device.completed(self.s, self.s.krings[ring], pending, self.choose)
+
+    def _do_nic_receive(self, ring: str, start: int, room: int) -> int:
+        slots, fired = device.receive(self.s, self.s.krings[ring], start, room, self.choose)
+        self.fired.extend(fired)
+        return slots
+
+    def _do_nic_refill(self, ring: str, start: int, count: int) -> bool:
+        return device.refill(self.s, self.s.krings[ring], start, count)

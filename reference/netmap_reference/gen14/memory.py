@@ -223,6 +223,10 @@ class Allocator:
         """Indices a slot may name are below this number (na_lut.objtotal)."""
         return self.buf_pool.objtotal
 
+    def safe_index(self, buf_idx: int) -> int:
+        """The buffer the kernel uses for an index: 0 for one the pool does not have (NMB)."""
+        return buf_idx if buf_idx < self.buf_pool.objtotal else 0
+
     def if_offset(self, index: int) -> int:
         """Offset of a netmap_if object in the region, bytes."""
         return index * self.if_pool.objsize

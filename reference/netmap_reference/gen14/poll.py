@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, SelRecord
+from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, SelRecord, WriteKernel
 from ..core.step import Step, rule
 from .ring import CONTRACT, Kring
 from .sync import PortSync, Synced, rxsync_ring, txsync_ring
@@ -29,6 +29,7 @@ TX_FLUSH = rule("14/poll/tx/flush", clause="14.poll.flush", source=f"{NETMAP_C}:
 TX_SKIP = rule("14/poll/tx/nothing-to-flush", clause="14.poll.flush", source=f"{NETMAP_C}:3789-3790")
 TX_AGAIN = rule("14/poll/tx/second-round", clause="14.poll.wakeup", source=f"{NETMAP_C}:3826-3832")
 RX_AGAIN = rule("14/poll/rx/second-round", clause="14.poll.wakeup", source=f"{NETMAP_C}:3885-3896")
+SEND_DOWN = rule("14/poll/tx/forwarded", clause="14.host.forward", source=f"{NETMAP_C}:3890-3894")
 RECORDED = rule("14/poll/recorded", clause="14.poll.wakeup", source=f"{NETMAP_C}:3760-3764")
 REJECTED = rule("14/poll/rejected", clause="14.poll.error", source=f"{NETMAP_C}:3795-3797,3851-3854")
 FAILED = rule("14/poll/sync-failed", clause="14.poll.error", source=f"{NETMAP_C}:3799-3800,3867-3868")
@@ -63,9 +64,12 @@ def ready(cur: int, tail: int) -> bool:
     return cur != tail
 
 
-def flush_needed(want_tx: bool, head: int, hwcur: int) -> Step[bool]:
-    """Must poll sync this transmit ring: does the caller still wait for room, or are slots unsent?"""
-    if want_tx or head != hwcur:
+def flush_needed(want_tx: bool, send_down: bool, head: int, hwcur: int) -> Step[bool]:
+    """Must poll sync this transmit ring?
+
+    Yes while the caller waits for room, when slots are unsent, and after the host forwarded some.
+    """
+    if want_tx or send_down or head != hwcur:
         return Step(True, (TX_FLUSH,))
     return Step(False, (TX_SKIP,))
 
@@ -91,33 +95,41 @@ def poll(
     else:
         yield from _record(fd.si_rx)
         yield from _record(fd.si_tx)
-    if fd.tx_poll or still_tx:
-        rounds = 0
-        while rounds == 0 or (still_tx and rounds < 2):
-            if rounds == 1:
-                yield Fired(TX_AGAIN)
-                if lock_free:
-                    yield from _record(fd.si_tx)
+    flush = fd.tx_poll or still_tx
+    retry_tx = retry_rx = True
+    send_down = False
+    while True:
+        while flush:
             for ring in fd.tx:
-                found, bad = yield from _tx(ring, still_tx, tx_port, switches)
+                found, bad = yield from _tx(ring, still_tx, send_down, tx_port, switches)
                 error = error or bad
                 if found and still_tx:
                     tx, still_tx = True, False
-            rounds += 1
-    if still_rx:
-        rounds = 0
-        found_any = False
-        while rounds == 0 or (not found_any and rounds < 2):
-            if rounds == 1:
-                yield Fired(RX_AGAIN)
-            for ring in fd.rx:
-                found, bad = yield from _rx(ring, rx_port, switches)
-                error = error or bad
-                found_any = found_any or found
-            if rounds == 0 and not found_any and lock_free:
-                yield from _record(fd.si_rx)
-            rounds += 1
-        rx = found_any
+            # Whatever the host rings forwarded has been handed over by now.
+            send_down = flush = False
+            if still_tx and retry_tx:
+                retry_tx, flush = False, True
+                yield Fired(TX_AGAIN)
+                if lock_free:
+                    yield from _record(fd.si_tx)
+        if not still_rx:
+            break
+        for ring in fd.rx:
+            found, bad, forwarded = yield from _rx(ring, rx_port, switches)
+            error = error or bad
+            send_down = send_down or forwarded
+            if found:
+                rx, retry_rx = True, False
+        if lock_free and retry_rx:
+            yield from _record(fd.si_rx)
+        if not send_down and not retry_rx:
+            break
+        retry_rx = False
+        if send_down:
+            flush = True
+            yield Fired(SEND_DOWN)
+        else:
+            yield Fired(RX_AGAIN)
     return Polled(tx, rx, error)
 
 
@@ -153,11 +165,11 @@ def _look(fd: Bound, want_tx: bool, want_rx: bool) -> Protocol:
     return tx, rx
 
 
-def _tx(ring: str, want_tx: bool, port: PortSync, switches: frozenset[str]) -> Protocol:
+def _tx(ring: str, want_tx: bool, send_down: bool, port: PortSync, switches: frozenset[str]) -> Protocol:
     """One transmit ring of a round: (has unseen room, went wrong)."""
     head = yield ReadUser((ring, "head"))
     k: Kring = yield ReadKernel((ring, "kring"))
-    step = flush_needed(want_tx, head, k.hwcur)
+    step = flush_needed(want_tx, send_down, head, k.hwcur)
     yield Fired(step.fired[0])
     if not step.state:
         return False, False
@@ -176,19 +188,21 @@ def _tx(ring: str, want_tx: bool, port: PortSync, switches: frozenset[str]) -> P
 
 
 def _rx(ring: str, port: PortSync, switches: frozenset[str]) -> Protocol:
-    """One receive ring of a round, like :func:`_tx`."""
+    """One receive ring of a round: (has unseen packets, went wrong, forwarded frames to transmit rings)."""
     free = yield Do("tryget", (ring,))
     if not free:
         yield Fired(BUSY)
-        return False, False
+        return False, False, False
+    yield WriteKernel((ring, "forwarded"), False)
     synced: Synced = yield from rxsync_ring(ring, port, False, switches)
     k: Kring = yield ReadKernel((ring, "kring"))
+    forwarded: bool = yield ReadKernel((ring, "forwarded"))
     yield Do("put", (ring,))
     bad = yield from _verdict(synced)
     found = ready(k.rcur, k.rtail)
     if found:
         yield Fired(RX_READY)
-    return found, bad
+    return found, bad, forwarded
 
 
 def _verdict(synced: Synced) -> Protocol:

@@ -19,7 +19,7 @@ from ..core.outcome import NotModelled, errno
 from ..core.step import rule
 from . import bind, memory, request
 from .bind import Refused, krings_get, rings_create
-from .ports import nic, pipe_ends
+from .ports import nic_mode, pipe_ends
 from .request import Request, Rings, Shape
 from .result import Result
 from .state import DIRECTIONS, RX, TX, Adapter, File, System
@@ -132,7 +132,8 @@ def find(s: System, req: Request, fired: list[str]) -> str:
     if na.kind != "nic":
         raise NotModelled("14/register/persistent", f"{na.name} is a port made for its pipes")
     _check_mem(na, req)
-    if na.fds == 0:
+    # A port whose rings its pair made already has as many host rings as those.
+    if na.fds == 0 and not na.created:
         host_tx, host_rx = req.host_tx_rings or na.host_tx_rings, req.host_rx_rings or na.host_rx_rings
         s.adapters[na.name] = replace(na, host_tx_rings=host_tx, host_rx_rings=host_rx)
     return na.name
@@ -253,22 +254,24 @@ def bind_file(s: System, name: str, req: Request, fired: list[str], switches: fr
         rx=step.state.rx,
         exclusive=req.has(api14.NR_EXCLUSIVE),
         tx_poll=not req.has(api14.NR_NO_TX_POLL),
+        forward_down=step.state.tx[0] == 0 and step.state.tx[1] >= na.tx_rings,
     )
     many = {t: f.range(t)[1] - f.range(t)[0] > 1 for t in DIRECTIONS}
     f = replace(f, selinfo=(_selinfo(f, RX, many), _selinfo(f, TX, many)))
     first = na.fds == 0
     if first:
         if na.kind == "nic":
-            nic.check_mtu(s, na, f, fired)
-            bind.krings_create(s, na, fired)
+            nic_mode.check_mtu(s, na, f, fired)
+            nic_mode.krings_create(s, name, fired)
         elif na.peer_ref:
             pipe_ends.krings_create_pair(s, name, fired)
     krings_get(s, f, fired)
     rings_create(s, name, fired)
     f = replace(f, nifp=bind.if_new(s, f, fired))
+    bind.update_hostrings_mode(s, s.adapters[name])
     if first or bind.mode_pending(s, f):
         if na.kind == "nic":
-            nic.registered(s, name, fired, switches)
+            nic_mode.registered(s, name, fired, switches)
         else:
             pipe_ends.register_rings(s, name, fired, switches)
             pipe_ends.registered(s, name, first)

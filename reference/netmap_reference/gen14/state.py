@@ -44,7 +44,11 @@ class KringState:
     of them wants it alone. ``fake`` rings own no buffers, ``needed`` ones must exist though nobody is
     bound to them (both are set by pipes). ``on`` is its mode, ``pending`` the mode it shall take.
     ``pipe`` names the ring at the other end and ``pipe_tail`` what that end has released to this one.
-    ``queue`` holds frames from the host stack that wait for a host rx ring.
+
+    A hardware ring has ``hwofs``, the offset of its device's index; ``announced``, how many slots (tx) or
+    frames (rx) an interrupt has told of and no sync has shown; and, for receive, ``desc``: the buffer the
+    device fills for each position. A host ring has ``queue``, frames of the host stack that wait, and
+    ``forwarded``: its last sync put slots into transmit rings.
     """
 
     adapter: str
@@ -61,7 +65,11 @@ class KringState:
     pending: bool = False
     pipe: str = ""
     pipe_tail: int = 0
+    hwofs: int = 0
+    announced: int = 0
+    desc: tuple[int, ...] = ()
     queue: tuple[bytes, ...] = ()
+    forwarded: bool = False
 
     @property
     def name(self) -> str:
@@ -124,7 +132,8 @@ class File:
     """One open file (netmap_priv_d).
 
     ``adapter`` is empty until a REGISTER succeeds; ``nifp`` is the index of its netmap_if object.
-    ``tx`` and ``rx`` are half-open ranges of ring indices.
+    ``tx`` and ``rx`` are half-open ranges of ring indices. ``forward_down``: all hardware transmit rings are
+    bound, so frames of the host may be forwarded into them. ``selinfo``: where it sleeps, receive first.
     """
 
     adapter: str = ""
@@ -133,6 +142,7 @@ class File:
     rx: tuple[int, int] = (0, 0)
     exclusive: bool = False
     tx_poll: bool = False
+    forward_down: bool = False
     selinfo: tuple[str, str] = ("", "")
 
     def range(self, t: str) -> tuple[int, int]:

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from netmap_spec.abi import api14
+
 from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, WriteKernel, WriteUser
 from ..core.step import rule
 from .ring import (
     CONTRACT,
+    REINIT,
     Kring,
     Prologue,
     UserRing,
@@ -56,7 +59,7 @@ def read_user(ring: str) -> Protocol:
 
 
 def reinit(ring: str, switches: frozenset[str]) -> Protocol:
-    """Put a rejected ring back, positions and slots."""
+    """Put a ring back, positions and slots; were the positions reset?"""
     k: Kring = yield ReadKernel((ring, "kring"))
     user: UserRing = yield from read_user(ring)
     step = ring_reinit(k, user, switches)
@@ -68,6 +71,7 @@ def reinit(ring: str, switches: frozenset[str]) -> Protocol:
         yield WriteUser((ring, "head"), step.state.user.head)
         yield WriteUser((ring, "cur"), step.state.user.cur)
         yield WriteUser((ring, "tail"), step.state.user.tail)
+    return REINIT in step.fired
 
 
 def prologue(ring: str, transmit: bool, switches: frozenset[str]) -> Protocol:
@@ -113,6 +117,9 @@ def rxsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str]
     if not accepted:
         yield Fired(RX_REINIT)
         yield from reinit(ring, switches)
+    flags = yield ReadUser((ring, "flags"))
+    if flags & api14.NR_FORWARD:
+        yield Do("forward-up", (ring,))
     error = yield from port(ring, force)
     if not error:
         yield from finalize(ring)

@@ -11,7 +11,7 @@ descriptor name; ``actor`` says whose is meant where that matters.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netmap_spec.abi import api14
@@ -24,6 +24,9 @@ from ..core.step import rule
 from . import close as closing
 from . import memory, poll, register, sync
 from .execute import Execution
+from .ports import host, pipe, wire
+from .ports.driver import DRIVERS
+from .ports.wire import Wire
 from .result import Result
 from .ring import CONTRACT, Kring
 from .state import RX, TX, Adapter, File, KringState, System, ring_name
@@ -71,10 +74,20 @@ class World:
         a = memory.global_allocator()
         self._s.allocators[a.id], self._s.regions[a.id] = a, Region(a.memsize)
         for number, p in enumerate(ports):
+            driver = DRIVERS.get("emulated" if p.emulated else p.driver)
+            if driver is None:
+                raise ValueError(f"port {p.name}: no driver '{p.driver}', there is {', '.join(DRIVERS)}")
+            shared = p.peer if driver.shares else ""
             self._s.adapters[p.name] = Adapter(
                 p.name, "nic", number, a.id, p.tx_rings, p.rx_rings, p.tx_slots, p.rx_slots,
-                host_rings=True, host_tx_rings=1, host_rx_rings=1, refs=1,
+                host_rings=True, host_tx_rings=1, host_rx_rings=1, refs=1, peer=shared,
             )  # fmt: skip
+            self._s.ports[p.name] = Wire(
+                driver, p.mtu, p.peer, incoming=((),) * p.rx_rings, partial=(b"",) * p.tx_rings
+            )
+        for p in ports:
+            if p.peer and p.peer not in self._s.adapters:
+                raise ValueError(f"port {p.name}: its peer {p.peer} is not a port")
 
     def clone(self) -> World:
         """An independent copy, cheap until it is written to."""
@@ -237,16 +250,47 @@ class World:
     # --- the environment ----------------------------------------------------------------------
 
     def frame(self, port: str, side: str, data: bytes, choose: Choose) -> Result:
-        """A frame arrives at a port, on its ``wire`` or ``host`` side."""
-        raise NotModelled("14/nic/frame", f"frames at {port}")
+        """A frame comes to a port: from its wire (``wire``), or from the host's network stack (``host``).
+
+        Raises ``LookupError`` for a port or side there is not.
+        """
+        self._port(port, side)
+        if side == "wire":
+            return Result(fired=tuple(wire.arrive(self._s, port, (data,), choose)))
+        fired, ring = host.transmit(self._s, port, data, choose)
+        if ring:
+            x = Execution(self._s, -1, choose, self.switches)
+            run(pipe.notify(ring), x)
+        return Result(fired=tuple(fired))
 
     def frames(self, port: str, side: str) -> list[bytes]:
-        """What came out at a port's ``wire`` or ``host`` side, oldest first."""
-        raise NotModelled("14/nic/frames", f"frames at {port}")
+        """What came out at a port's ``wire`` or ``host`` side since the last look, oldest first."""
+        w = self._port(port, side)
+        if side == "wire":
+            self._s.ports[port] = replace(w, wire_out=())
+            return list(w.wire_out)
+        self._s.ports[port] = replace(w, host_out=())
+        return list(w.host_out)
 
     def tau(self, choose: Choose) -> Result:
-        """The environment moves on its own: frames arrive, NICs complete."""
-        return Result()
+        """The environment moves on its own: devices complete, frames arrive, and interrupts tell of it.
+
+        ``fired`` is empty when nothing moved.
+        """
+        x = Execution(self._s, -1, choose, self.switches)
+        for name in sorted(self._s.krings):
+            k = self._s.krings[name]
+            count = wire.pick(choose, f"nic.{k.t}-interrupt", name, 0, wire.movable(self._s, k))
+            if count:
+                self._s.krings[name] = replace(k, announced=k.announced + count)
+                x.fired.append(wire.ARRIVE if k.t == RX else wire.COMPLETE)
+                run(pipe.notify(name), x)
+        return Result(fired=tuple(x.fired))
+
+    def owed(self) -> list[tuple[str, str]]:
+        """(clause, ring) of every progress clause that is not met now; see :func:`.ports.wire.owed`."""
+        found = ((wire.owed(self._s, k), name) for name, k in sorted(self._s.krings.items()))
+        return [(clause, name) for clause, name in found if clause]
 
     # --- the application's memory -------------------------------------------------------------
 
@@ -290,6 +334,12 @@ class World:
         return self._s
 
     # --- lookups ------------------------------------------------------------------------------
+
+    def _port(self, port: str, side: str) -> Wire:
+        if port not in self._s.ports or side not in ("wire", "host"):
+            raise LookupError(f"there is no {side} side of a port {port}")
+        found: Wire = self._s.ports[port]
+        return found
 
     @staticmethod
     def _anyone(table: Iterable[tuple[str, str]], fd: str) -> tuple[str, str] | None:

@@ -1,0 +1,158 @@
+"""Chapter *host rings*: the rings between an application and the host's own network stack.
+
+While a hardware transmit ring of a port is in netmap mode, what the host stack sends is queued for
+the port's host receive ring; slots an application releases in the host transmit ring go up to the host
+stack, each as one frame. Frames can also be forwarded without being copied by the application: slots
+marked NS_FORWARD in a ring whose flags say NR_FORWARD go up from a hardware receive ring, and down from
+the host receive ring by exchanging buffers with free transmit slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netmap_spec.abi import api14
+
+from ...core.choice import Choose
+from ...core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, WriteKernel
+from ...core.step import Step, rule
+from .. import bind, memory
+from ..ring import Kring, Slot, advance, distance, nm_next, nm_prev
+from ..state import RX, TX, KringState, System, ring_name
+from . import wire
+
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+
+TX_UP = rule("14/host/txsync/up", clause="14.host.tx", source=f"{NETMAP_C}:1367-1389")
+TX_BAD = rule("14/host/grab/bad-length", clause="14.host.tx", source=f"{NETMAP_C}:1257-1260")
+RX_DOWN = rule("14/host/rxsync/imported", clause="14.host.rx", source=f"{NETMAP_C}:1414-1441")
+RX_RELEASED = rule("14/host/rxsync/released", clause="14.host.rx", source=f"{NETMAP_C}:1443-1457")
+QUEUED = rule("14/host/transmit/queued", clause="14.host.rx", source=f"{NETMAP_C}:4340-4360")
+QUEUE_FULL = rule("14/host/transmit/full", clause="14.host.rx", source=f"{NETMAP_C}:4346-4352")
+TOO_LONG = rule("14/host/transmit/too-long", clause="14.host.rx", source=f"{NETMAP_C}:4317-4321")
+PASSED = rule("14/host/transmit/passed", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4310-4312")
+FORWARD_UP = rule("14/host/forward/up", clause="14.host.forward", source=f"{NETMAP_C}:1236-1272")
+FORWARD_DOWN = rule("14/host/forward/down", clause="14.host.forward", source=f"{NETMAP_C}:1310-1358")
+
+
+def host_txsync_positions(k: Kring) -> Step[Kring]:
+    """The host takes everything at once: the whole ring is the application's again."""
+    return Step(replace(k, hwcur=k.rhead, hwtail=nm_prev(k.rhead, k.n - 1)), (TX_UP,))
+
+
+def host_rxsync_positions(k: Kring, imported: int) -> Step[Kring]:
+    """``imported`` frames came down, released slots are given back."""
+    moved = replace(k, hwcur=k.rhead, hwtail=advance(k.hwtail, imported, k.n))
+    fired = (RX_DOWN,) if imported else ()
+    return Step(moved, (*fired, RX_RELEASED) if k.hwcur != k.rhead else fired)
+
+
+def txsync(ring: str) -> Protocol:
+    """The sync of a host transmit ring."""
+    k: Kring = yield ReadKernel((ring, "kring"))
+    yield Do("grab", (ring, k.hwcur, distance(k.hwcur, k.rhead, k.n), True))
+    step = host_txsync_positions(k)
+    yield Fired(TX_UP)
+    yield WriteKernel((ring, "kring"), step.state)
+    return ""
+
+
+def rxsync(ring: str, forward_down: bool) -> Protocol:
+    """The sync of a host receive ring; with ``forward_down`` marked slots go on to transmit rings."""
+    k: Kring = yield ReadKernel((ring, "kring"))
+    room = k.n - 1 - distance(k.hwcur, k.hwtail, k.n)
+    imported = yield Do("host-import", (ring, k.hwtail, room))
+    if k.hwcur != k.rhead and forward_down:
+        flags = yield ReadUser((ring, "flags"))
+        if flags & api14.NR_FORWARD:
+            sent = yield Do("forward-down", (ring, k.hwcur, distance(k.hwcur, k.rhead, k.n)))
+            if sent:
+                yield Fired(FORWARD_DOWN)
+                yield WriteKernel((ring, "forwarded"), True)
+    step = host_rxsync_positions(k, imported)
+    for fired in step.fired:
+        yield Fired(fired)
+    yield WriteKernel((ring, "kring"), step.state)
+    return ""
+
+
+# --- what the effects do ----------------------------------------------------------------------
+
+
+def transmit(s: System, port: str, data: bytes, choose: Choose) -> tuple[list[str], str]:
+    """The host stack sends a frame: (rules fired, host ring to notify). Source: netmap_transmit."""
+    na = s.adapters[port]
+    t = wire.pick(choose, "host.tx-ring", port, 0, na.tx_rings - 1, "ring")
+    tx = s.krings.get(ring_name(port, TX, t))
+    if not na.on or tx is None or not tx.on:
+        return [PASSED, *wire.send(s, port, (data,), f"{port}:host", choose)], ""
+    i = na.rx_rings + wire.pick(choose, "host.rx-ring", port, 0, na.host_rx_rings - 1, "ring")
+    k = s.krings[ring_name(port, RX, i)]
+    if len(data) > bind.allocator(s, port).buf_size:
+        return [TOO_LONG], k.name
+    if distance(k.pos.hwcur, k.pos.hwtail, k.pos.n) + len(k.queue) >= k.pos.n - 1:
+        return [QUEUE_FULL], k.name
+    bind.put(s, replace(k, queue=(*k.queue, data)))
+    return [QUEUED], k.name
+
+
+def grab(s: System, k: KringState, start: int, count: int, force: bool) -> list[str]:
+    """Copy slots up to the host stack, all of them (``force``) or those marked NS_FORWARD."""
+    region, at, a = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k), bind.allocator(s, k.adapter)
+    fired, frames = [], []
+    i = start
+    for _ in range(count):
+        slot = memory.read_slot(region, at, i)
+        if force or slot.flags & api14.NS_FORWARD:
+            if slot.len < 14 or slot.len > a.buf_size:
+                fired.append(TX_BAD)
+            else:
+                cleared = replace(slot, flags=slot.flags & ~api14.NS_FORWARD)
+                memory.write_slot(region, at, i, cleared)
+                frames.append(region.read(a.buf_offset(a.safe_index(slot.buf_idx)), slot.len))
+                fired.append(TX_UP if force else FORWARD_UP)
+        i = nm_next(i, k.pos.n - 1)
+    wire.to_host(s, k.adapter, frames)
+    return fired
+
+
+def host_import(s: System, k: KringState, start: int, room: int) -> int:
+    """Fill slots of a host receive ring with queued frames; how many."""
+    region, at, a = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k), bind.allocator(s, k.adapter)
+    taken, rest = k.queue[:room], k.queue[room:]
+    i = start
+    for data in taken:
+        slot = memory.read_slot(region, at, i)
+        region.write(a.buf_offset(a.safe_index(slot.buf_idx)), data)
+        memory.write_slot(region, at, i, replace(slot, len=len(data), flags=0))
+        i = nm_next(i, k.pos.n - 1)
+    bind.put(s, replace(k, queue=rest))
+    return len(taken)
+
+
+def forward_down(s: System, k: KringState, start: int, count: int) -> int:
+    """Exchange marked slots of a host receive ring with free transmit slots of the port; how many.
+
+    The transmit rings' ``head`` and ``cur`` are moved in the shared page as the application would do it,
+    so the frames go out with the next txsync. Source: netmap_sw_to_nic.
+    """
+    na = s.adapters[k.adapter]
+    region, at = s.regions[na.mem], bind.ring_at(s, k)
+    sent = 0
+    i, left = start, count
+    for t in range(na.tx_rings):
+        target = s.krings[ring_name(k.adapter, TX, t)]
+        user = bind.view(s, target)
+        while left and user.head != user.tail:
+            slot = memory.read_slot(region, at, i)
+            if slot.flags & api14.NS_FORWARD:
+                sent += 1
+                head = user.head
+                free = memory.read_slot(region, user.off, head)
+                changed = api14.NS_BUF_CHANGED
+                memory.write_slot(region, at, i, replace(slot, buf_idx=free.buf_idx, flags=changed))
+                moved = Slot(slot.buf_idx, slot.len, changed, free.ptr)
+                memory.write_slot(region, user.off, head, moved)
+                user.head = user.cur = nm_next(head, target.pos.n - 1)
+            i, left = nm_next(i, k.pos.n - 1), left - 1
+    return sent

@@ -1,0 +1,99 @@
+"""Chapter *NIC mode*: what a port of the system does when descriptors bind it and leave it.
+
+A port enters netmap mode with its first descriptor and leaves it with the last. A ring that enters is
+reset together with its device; a ring that leaves loses what was on its way to it. The two ends of a
+netmap-capable veth pair share their buffers: their rings are tied together as those of a pipe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...core.step import rule
+from .. import bind, memory
+from ..bind import Refused, krings_of, mode_commit
+from ..state import RX, TX, Adapter, File, System
+from . import nic, pipe_ends, wire
+from .driver import mtu_fits
+
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+VETH_H = "luigirizzo/netmap:LINUX/veth_netmap.h@89607e14"
+
+MTU = rule("14/nic/register/mtu", clause="14.nic.mtu", source=f"{NETMAP_C}:2270-2313,2623-2643")
+ON = rule("14/nic/register/on", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4541-4555")
+OFF = rule("14/nic/unregister/off", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4557-4570")
+PAIR = rule("14/nic/register/pair", clause="14.nic.veth", source=f"{VETH_H}:101-172")
+
+
+def paired(s: System, na: Adapter) -> bool:
+    """Does this port share its buffers with the port at the other end of its wire?"""
+    return bool(na.peer) and na.kind == "nic"
+
+
+def check_mtu(s: System, na: Adapter, f: File, fired: list[str]) -> None:
+    """EINVAL when a frame of the port's MTU does not fit; only asked by who binds receive rings."""
+    w: wire.Wire = s.ports[na.name]
+    a = s.allocators[na.mem]
+    if f.rx[0] != f.rx[1] and not mtu_fits(w.mtu, a.buf_size, w.driver.rx_buf_max, w.driver.fragments):
+        fired.append(MTU)
+        raise Refused("EINVAL")
+
+
+def krings_create(s: System, name: str, fired: list[str]) -> None:
+    """The port's krings, and those of the other end of a pair: whoever comes first makes both."""
+    na = s.adapters[name]
+    if not paired(s, na):
+        bind.krings_create(s, na, fired)
+    elif not na.created:
+        s.adapters[name] = replace(na, peer_ref=True)
+        pipe_ends.krings_create_pair(s, name, fired)
+        fired.append(PAIR)
+
+
+def registered(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
+    """Bound rings enter netmap mode, and the port with the first of them."""
+    na = s.adapters[name]
+    if paired(s, na):
+        pipe_ends.register_rings(s, name, fired, switches)
+        if na.fds == 0 and not na.peer_ref:
+            s.adapters[na.peer] = replace(s.adapters[na.peer], peer_ref=False)
+        mode_commit(s, s.adapters[name])
+    else:
+        for k in list(krings_of(s, na, hardware_only=True)):
+            if k.pending and not k.on:
+                if not s.ports[name].driver.copies:
+                    step = nic.netmap_reset(k.pos, k.t == TX)
+                    fired.extend(step.fired)
+                    slots = memory.read_slots(s.regions[na.mem], bind.ring_at(s, k), k.pos.n)
+                    desc = tuple(x.buf_idx for x in slots) if k.t == RX else ()
+                    k = replace(k, pos=step.state.kring, hwofs=step.state.hwofs, desc=desc)
+                bind.put(s, replace(k, announced=0, on=True))
+    s.adapters[name] = replace(s.adapters[name], on=True)
+    fired.append(ON)
+
+
+def unregistered(s: System, name: str, fired: list[str]) -> None:
+    """Rings without users leave netmap mode, and the port with the last of them."""
+    na = s.adapters[name]
+    for k in list(krings_of(s, na, hardware_only=True)):
+        if k.on and not k.pending:
+            if k.t == RX:
+                wire.forget(s, name, k.index)
+            bind.put(s, replace(k, on=False, announced=0, desc=()))
+    if na.fds == 0:
+        s.adapters[name] = na = replace(na, on=False)
+        fired.append(OFF)
+        if paired(s, na) and not na.peer_ref:
+            s.adapters[na.peer] = replace(s.adapters[na.peer], peer_ref=True)
+
+
+def krings_delete(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
+    """With the port's last descriptor its krings go; those of a pair wait for the other end."""
+    na = s.adapters[name]
+    if not paired(s, na):
+        bind.krings_delete(s, name)
+    else:
+        pipe_ends.krings_delete_pair(s, name, fired, switches)
+        if na.peer_ref:
+            s.adapters[name] = replace(s.adapters[name], peer_ref=False)
+    s.adapters[name] = replace(s.adapters[name], host_tx_rings=1, host_rx_rings=1)

@@ -1,0 +1,173 @@
+"""Chapter *wire*: where the frames are while no ring shows them.
+
+A frame a port sends is on its way to the port at the other end of the wire, in order, until that
+port's device stores it. A device with no room loses what arrives meanwhile; nothing else is lost. When a
+frame arrives is the environment's choice, made as late as it can be told: a frame that may have met a
+full device is only marked so, and what became of it is chosen when the next sync shows it.
+
+Frames for a port that is not in netmap mode go to its host stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from ...core.choice import Choice, Choose
+from ...core.step import rule
+from ..ring import distance
+from ..state import RX, TX, Adapter, KringState, System, ring_name
+from .driver import GENERIC, Driver, on_wire
+from .nic import rx_room, tx_pending
+
+GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+
+SENT = rule("14/wire/sent", clause="14.nic.order", source=f"{GENERIC_C}:710-760")
+UNSENT = rule("14/wire/not-sent", clause="14.nic.lengths", source=f"{GENERIC_C}:745-757")
+TO_HOST = rule("14/wire/to-host", clause="14.nic.netmap-mode", source=f"{GENERIC_C}:817-820")
+LOST = rule("14/wire/lost", clause="14.nic.loss", source=f"{GENERIC_C}:822-834")
+ARRIVE = rule("14/wire/arrived", clause="14.poll.wakeup", source=f"{GENERIC_C}:838-855")
+COMPLETE = rule("14/wire/completed", clause="14.poll.wakeup", source=f"{NETMAP_C}:4471-4498")
+
+
+class Frame(NamedTuple):
+    """A frame on its way; ``may_be_lost``: it was sent when the device may have been full."""
+
+    data: bytes
+    may_be_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The surroundings of one port.
+
+    ``incoming`` has, per receive ring, the frames on their way; ``partial`` per transmit ring the
+    fragments of a frame that is not complete. ``wire_out`` and ``host_out`` hold what left to where
+    nothing of this machine's netmap listens, oldest first.
+    """
+
+    driver: Driver = GENERIC
+    mtu: int = 1500
+    peer: str = ""
+    incoming: tuple[tuple[Frame, ...], ...] = ()
+    partial: tuple[bytes, ...] = ()
+    wire_out: tuple[bytes, ...] = ()
+    host_out: tuple[bytes, ...] = ()
+
+
+def pick(choose: Choose, name: str, where: str, low: int, high: int, unit: str = "slots") -> int:
+    """Ask only when there is something to choose."""
+    return low if low >= high else choose(Choice(name, where, low, high, unit))
+
+
+def to_host(s: System, port: str, frames: Iterable[bytes]) -> None:
+    """Frames for the host stack of a port."""
+    w: Wire = s.ports[port]
+    s.ports[port] = replace(w, host_out=(*w.host_out, *frames))
+
+
+def capacity(w: Wire, k: KringState) -> int:
+    """How many frames may be on their way before the next one may meet a full device.
+
+    A driver's device has the free slots of its ring; the emulated adapter queues one more than a ring.
+    """
+    return k.pos.n + 1 if w.driver.copies else rx_room(k.pos)
+
+
+def send(s: System, port: str, frames: Iterable[bytes], where: str, choose: Choose) -> list[str]:
+    """Frames leave a port on its wire; the rules fired."""
+    fired = []
+    w: Wire = s.ports[port]
+    passed = []
+    for frame in frames:
+        data = on_wire(w.driver, w.mtu, frame, where, choose)
+        if data is None:
+            fired.append(UNSENT)
+        else:
+            passed.append(data)
+            fired.append(SENT)
+    if not w.peer:
+        s.ports[port] = replace(w, wire_out=(*w.wire_out, *passed))
+        return fired
+    return fired + arrive(s, w.peer, passed, choose)
+
+
+def arrive(s: System, port: str, frames: Iterable[bytes], choose: Choose) -> list[str]:
+    """Frames come to a port on its wire; the rules fired."""
+    na: Adapter = s.adapters[port]
+    fired = []
+    for data in frames:
+        w: Wire = s.ports[port]
+        r = pick(choose, "nic.rx-ring", port, 0, na.rx_rings - 1, "ring")
+        k = s.krings.get(ring_name(port, RX, r))
+        if not na.on or k is None or not k.on or w.driver.shares:
+            to_host(s, port, (data,))
+            fired.append(TO_HOST)
+            continue
+        waiting = w.incoming[r]
+        frame = Frame(data, len(waiting) >= capacity(w, k))
+        s.ports[port] = replace(w, incoming=(*w.incoming[:r], (*waiting, frame), *w.incoming[r + 1 :]))
+    return fired
+
+
+def forget(s: System, port: str, r: int) -> None:
+    """A receive ring leaves netmap mode: what was on its way to it is lost."""
+    w: Wire = s.ports[port]
+    s.ports[port] = replace(w, incoming=(*w.incoming[:r], (), *w.incoming[r + 1 :]))
+
+
+def take(s: System, k: KringState, room: int, buf_size: int, choose: Choose) -> tuple[list[bytes], list[str]]:
+    """The frames a sync finds in the device of ring ``k``, which has ``room`` free slots.
+
+    At least those whose arrival was announced and at most all, in order, cut by the room. A frame needs
+    a slot per ``buf_size`` bytes. Frames that met a full device are skipped.
+    """
+    w: Wire = s.ports[k.adapter]
+    waiting = w.incoming[k.index]
+    fitting = used = 0
+    for frame in waiting:
+        used += max(1, -(-len(frame.data) // buf_size))
+        if used > room:
+            break
+        fitting += 1
+    safe = next((i for i, f in enumerate(waiting) if f.may_be_lost), len(waiting))
+    count = pick(choose, "nic.rx-arrived", k.name, min(k.announced, safe, fitting), fitting, "frames")
+    lost = 0
+    if count > safe:
+        lost = pick(choose, "nic.rx-lost", k.name, 0, len(waiting) - count, "frames")
+    kept = waiting[:safe] + waiting[safe + lost :]
+    found = [f.data for f in kept[:count]]
+    rest = kept[count:]
+    s.ports[k.adapter] = replace(w, incoming=(*w.incoming[: k.index], rest, *w.incoming[k.index + 1 :]))
+    s.krings[k.name] = replace(k, announced=max(0, min(k.announced - count, len(rest))))
+    return found, [LOST] * lost
+
+
+def movable(s: System, k: KringState) -> int:
+    """Frames whose arrival, or slots whose completion, the environment can still announce at a ring."""
+    if k.host or k.pipe or not k.on:
+        return 0
+    if k.t == TX:
+        return tx_pending(k.pos) - k.announced
+    w: Wire = s.ports[k.adapter]
+    waiting = w.incoming[k.index]
+    safe = next((i for i, f in enumerate(waiting) if f.may_be_lost), len(waiting))
+    return max(0, safe - k.announced)
+
+
+def owed(s: System, k: KringState) -> str:
+    """The progress clause a ring has not met yet although nothing hinders it, empty when it has.
+
+    Due once the environment is quiet and the ring was synced: every slot handed over is completed, every
+    frame that cannot have been lost is reported unless the ring is full.
+    """
+    if k.host or k.pipe or not k.on:
+        return ""
+    if k.t == TX:
+        return "14.nic.reclaim" if tx_pending(k.pos) else ""
+    w: Wire = s.ports[k.adapter]
+    waiting = w.incoming[k.index]
+    room = k.pos.n - 1 - distance(k.pos.hwcur, k.pos.hwtail, k.pos.n)
+    return "14.nic.arrival" if waiting and not waiting[0].may_be_lost and room else ""
