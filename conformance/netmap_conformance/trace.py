@@ -23,16 +23,18 @@ host_rx_rings options``
     the return is a full checkpoint of the descriptor's ``nifp`` and rings.
 ``set ring head cur tail flags`` · ``slot ring index buf_idx len flags ptr`` · ``bytes ring index offset hex``
     the application's own stores into the shared region. A scenario may give an expression
-    (``"head+2"``, ``"tail"``, ``"num-1"``, ``"extra:A:0"``, ``"@A:tx0:3"``); the return's ``wrote`` has the values.
-``send ring count len dst src`` · ``eth ring index dst src len fill`` · ``fill ring index offset count fill`` ·
-``swap ring index fd2 ring2 index2``
+    (``"head+2"``, ``"tail"``, ``"num-1"``, ``"extra:A:0"``, ``"@A:tx0:3"``); the return's ``wrote`` has
+    the values.
+``send ring count len dst src`` · ``eth ring index dst src len fill`` ·
+``fill ring index offset count fill`` · ``swap ring index fd2 ring2 index2``
     stores in one: fill ``count`` slots from head and advance head and cur; one Ethernet frame into a slot;
     a run of bytes; exchange two slots' buffers and set NS_BUF_CHANGED on both.
 ``show`` · ``slots ring index count`` · ``bytes ring index offset count``
     only look; ``bytes`` reads ``count`` bytes when it has no ``hex``.
 ``txsync`` · ``rxsync`` · ``poll events timeout_ms how`` (``how``: poll, select or epoll)
 ``frame port side hex`` (the environment delivers a frame to the wire or host side) · ``frames port side``
-    (collect what came out there) · ``link port up`` · ``sysctl name value`` · ``env action …`` (2011: nic_tx, irq …)
+    (collect what came out there) · ``link port up`` · ``sysctl name value`` · ``env action …`` (2011:
+    nic_tx, irq …)
 ``join actor`` · ``kill actor`` · ``sleep ms`` (wait for an actor's calls, end its process, let time pass)
 ``lost number`` (a recording has a hole here) · ``env action …`` also stands for shell commands, parameters
     and packet sockets of recordings
@@ -100,7 +102,7 @@ class Header(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Call(msgspec.Struct, omit_defaults=True, kw_only=True, tag_field="ev", tag="call"):
-    """The start of an operation. ``n`` numbers calls from 1; ``line`` is the line of the file it came from."""
+    """The start of an operation. ``n`` numbers calls from 1; ``line`` is the line of its file."""
 
     n: int
     op: str
