@@ -50,6 +50,8 @@ CAPABILITIES = {
     "peer": "two NIC ports can be the ends of one wire",
     "threads": "one thread may sleep in poll while another calls",
     "processes": "another process can open the device, and be killed",
+    "fork": "a child process inherits the descriptors and mappings of its parent",
+    "dup": "a descriptor can be duplicated",
     "quiet": "the environment can be asked whether it has anything left to do",
     "random": "random campaigns may be run: the target survives any application",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ class Runner:
         self.events: list[Event] = []
         self.oracle = Oracle(self.header, manifest)
         self.on_step: Callable[[Call], None] | None = None
-        self._bound: dict[str, str] = {}
+        self._processes = {"main"}
+        self._bound: list[tuple[str, str]] = []
         self._extra: dict[str, list[int]] = {}
         self._sleeping: set[int] = set()
         self._n = 0
@@ -113,7 +115,9 @@ class Runner:
             self.on_step(call)
         resolved = call
         if not all(isinstance(v, int) for v in call.args.values()):
-            args = expressions.resolve(call.op, call.fd, call.args, self.target.look, self._extra_buffer)
+            args = expressions.resolve(
+                call.op, call.fd, call.args, partial(self.target.look, actor=call.actor), self._extra_buffer
+            )
             resolved = msgspec.structs.replace(call, args=args)
         if self._disk is not None:
             self._disk.put(resolved)
@@ -153,15 +157,25 @@ class Runner:
         """Keep book of what ``settle`` and expressions need."""
         if done.fault or done.hang:
             self._stop = self._dead = True
-        elif done.errno:
+        if done.errno or self._dead:
             return
-        elif call.op == "register":
-            self._bound[call.fd] = call.actor
-        elif call.op in ("close", "exit", "kill"):
-            gone = call.args.get("actor", call.actor) if call.op != "close" else None
-            self._bound = {f: a for f, a in self._bound.items() if f != call.fd and a != gone}
+        process = call.actor if call.actor in self._processes else "main"
+        if call.op == "register":
+            self._bound.append((process, call.fd))
+        elif call.op == "dup" and (process, call.fd) in self._bound:
+            self._bound.append((process, call.args["to"]))
+        elif call.op == "fork":
+            child = call.args["actor"]
+            self._processes.add(child)
+            self._bound += [(child, fd) for owner, fd in self._bound if owner == process]
+        elif call.op == "close":
+            self._bound = [b for b in self._bound if b != (process, call.fd)]
+        elif call.op in ("exit", "kill"):
+            gone = call.args.get("actor", call.actor)
+            self._processes.discard(gone)
+            self._bound = [b for b in self._bound if b[0] != gone]
         elif call.op == "mmap" and done.see is not None and (done.see.nifp or {}).get("ni_bufs_head"):
-            self._extra[call.fd] = list((self.target.look(call.fd).nifp or {}).get("extra", []))
+            self._extra[call.fd] = list((self.target.look(call.fd, call.actor).nifp or {}).get("extra", []))
 
     def _extra_buffer(self, fd: str, index: int) -> int:
         buffers = self._extra.get(fd, [])
@@ -177,14 +191,14 @@ class Runner:
         still = 0
         for _ in range(PASSES):
             changed = False
-            for fd, actor in list(self._bound.items()):
+            for actor, fd in list(self._bound):
                 for op in ("txsync", "rxsync"):
                     done = self.execute(Call(n=0, op=op, fd=fd, actor=actor, text="settle", line=call.line))
                     if self._stop:
                         return
                     if done is not None and done.see is not None:
-                        changed = changed or bool(done.see.slots) or last.get(fd) != done.see.rings
-                        last[fd] = done.see.rings
+                        changed = changed or bool(done.see.slots) or last.get(actor + fd) != done.see.rings
+                        last[actor + fd] = done.see.rings
             still = 0 if changed else still + 1
             if still >= 2 and self.target.quiet():
                 self.execute(call)

@@ -39,8 +39,8 @@ class Api14Target(ABC):
     name = ""
 
     @abstractmethod
-    def mapping(self, fd: str) -> Mapping | None:
-        """The mapping of ``fd``, ``None`` while it has none."""
+    def mapping(self, fd: str, actor: str = "main") -> Mapping | None:
+        """The mapping that ``actor``'s process has of ``fd``, ``None`` while it has none."""
 
     @abstractmethod
     def system_call(self, call: Call) -> Return | None:
@@ -59,13 +59,13 @@ class Api14Target(ABC):
 
     def _store(self, store: Any, call: Call) -> Return:
         done = Return(of=call.n)
-        mapping = self.mapping(call.fd)
+        mapping = self.mapping(call.fd, call.actor)
         if mapping is None:
             # An application without a mapping has nowhere to store to; nothing was done.
             done.ret, done.errno = -1, "EFAULT"
             return done
         try:
-            store(mapping, call.args, done)
+            store(mapping, call.args | {"actor": call.actor}, done)
         except (KeyError, IndexError, struct.error) as error:
             done.ret, done.errno = -1, "EFAULT"
             done.events = [["application", str(error).strip("'\"")]]
@@ -73,7 +73,7 @@ class Api14Target(ABC):
 
     def observe(self, call: Call, done: Return) -> None:
         """Attach what the caller sees: everything after an mmap, the changes after anything else."""
-        mapping = self.mapping(call.fd) if call.fd else None
+        mapping = self.mapping(call.fd, call.actor) if call.fd else None
         if mapping is None or done.fault or done.hang or not call.args.get("look", True):
             return
         seen = mapping.look(full=call.op in ("mmap", "remap") and done.ret != -1)
@@ -82,15 +82,15 @@ class Api14Target(ABC):
             seen.frames = done.see.frames
         done.see = seen
 
-    def look(self, fd: str) -> See:
+    def look(self, fd: str, actor: str = "main") -> See:
         """Everything ``fd`` sees now, without changing what the next delta is relative to.
 
         ``nifp`` also has ``extra``: the list of extra buffers, as long as it is one.
         """
-        mapping = self.mapping(fd)
+        mapping = self.mapping(fd, actor)
         if mapping is None:
             return See()
-        see = Mapping(mapping.mem, mapping.size, mapping.nifp_offset).look(full=True)
+        see = mapping.again().look(full=True)
         assert see.nifp is not None
         see.nifp["extra"] = mapping.extra()
         return see
@@ -105,16 +105,16 @@ class Api14Target(ABC):
 
     def do_set(self, mapping: Mapping, args: dict[str, Any], done: Return) -> None:
         """Store words of a ring."""
-        mapping.set_ring(args["ring"], {k: v for k, v in args.items() if k != "ring"})
+        mapping.set_ring(args["ring"], {k: v for k, v in args.items() if k not in ("ring", "actor")})
 
     def do_slot(self, mapping: Mapping, args: dict[str, Any], done: Return) -> None:
         """Store fields of a slot."""
-        values = {k: v for k, v in args.items() if k not in ("ring", "index")}
+        values = {k: v for k, v in args.items() if k not in ("ring", "index", "actor")}
         mapping.set_slot(args["ring"], args["index"], values)
 
     def do_swap(self, mapping: Mapping, args: dict[str, Any], done: Return) -> None:
         """Exchange the buffers of two slots, perhaps of two descriptors; both get NS_BUF_CHANGED."""
-        other = self.mapping(args.get("fd2", ""))
+        other = self.mapping(args.get("fd2", ""), args["actor"])
         first = mapping.slot(args["ring"], args["index"])
         second = (other or mapping).slot(args["ring2"], args["index2"])
         first.buf_idx, second.buf_idx = second.buf_idx, first.buf_idx

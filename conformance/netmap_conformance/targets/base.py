@@ -41,7 +41,7 @@ class Target(Protocol):
         """Returns of sleeping calls that have come back since the last look, oldest first."""
         ...
 
-    def look(self, fd: str) -> See:
+    def look(self, fd: str, actor: str = "main") -> See:
         """The rings of ``fd`` as they are now, every field, all slots; empty when it has no mapping."""
         ...
 

@@ -87,7 +87,7 @@ class DeviceTarget(Api14Target):
         self._fds.clear()
         self._sleepers.clear()
 
-    def mapping(self, fd: str) -> Mapping | None:
+    def mapping(self, fd: str, actor: str = "main") -> Mapping | None:
         found = self._fds.get(fd)
         return found.mapping if found else None
 

@@ -5,7 +5,7 @@ The suite writes one object a line, the command answers one object a line::
     {"ev":"hello","netmap_trace":1,"generation":"14"}   {"ev":"ready","name":"mine","capabilities":["pipe"]}
     {"ev":"start","header":{…}}                         {"ev":"started"}
     {"ev":"call","n":1,"op":"open","fd":"A"}            {"ev":"return","of":1,"ret":0}
-    {"ev":"look","fd":"A"}                              {"ev":"see","see":{"rings":{…},"slots":{…}}}
+    {"ev":"look","fd":"A","actor":"main"}               {"ev":"see","see":{"rings":{…},"slots":{…}}}
     {"ev":"quiet"}                                      {"ev":"quiet","quiet":true}
     {"ev":"stop"}                                       {"ev":"stopped"}
 
@@ -200,9 +200,9 @@ class ExecTarget:
         done, self._finished = self._finished, []
         return done
 
-    def look(self, fd: str) -> See:
+    def look(self, fd: str, actor: str = "main") -> See:
         """The rings of ``fd`` as they are now."""
-        return msgspec.convert(self._ask({"ev": "look", "fd": fd}, "see")["see"], See)
+        return msgspec.convert(self._ask({"ev": "look", "fd": fd, "actor": actor}, "see")["see"], See)
 
     def quiet(self) -> bool:
         """Has the command's environment nothing left to do?"""

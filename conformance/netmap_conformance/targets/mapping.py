@@ -47,6 +47,10 @@ class Mapping:
         self.nifp_offset = nifp
         self._seen: dict[str, bytes] = {}
 
+    def again(self) -> Mapping:
+        """The same mapping in another process, which has not looked yet."""
+        return Mapping(self.mem, self.size, self.nifp_offset)
+
     # --- finding --------------------------------------------------------------------------------
 
     def nifp(self) -> Any:

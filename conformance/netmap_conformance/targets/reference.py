@@ -36,7 +36,8 @@ class ReferenceTarget(Api14Target):
         except ValueError as error:
             raise TargetError(f"reference: {error}", status=2) from None
         self._world = World()
-        self._mappings: dict[str, Mapping] = {}
+        self._mappings: dict[tuple[str, str], Mapping] = {}
+        self._processes = {"main"}
         self._sleeping: dict[int, Call] = {}
         self._finished: list[Return] = []
 
@@ -51,6 +52,7 @@ class ReferenceTarget(Api14Target):
         self._policy = Policy(self._policy_name, self._seed)
         self._world = World([port_config(p) for p in header.ports])
         self._mappings.clear()
+        self._processes = {"main"}
         self._sleeping.clear()
         self._finished.clear()
 
@@ -58,8 +60,12 @@ class ReferenceTarget(Api14Target):
         """Nothing outlives the model."""
         self._mappings.clear()
 
-    def mapping(self, fd: str) -> Mapping | None:
-        return self._mappings.get(fd)
+    def _key(self, fd: str, actor: str) -> tuple[str, str]:
+        """Threads share the mappings of their process."""
+        return (actor if actor in self._processes else "main", fd)
+
+    def mapping(self, fd: str, actor: str = "main") -> Mapping | None:
+        return self._mappings.get(self._key(fd, actor))
 
     # --- calls ----------------------------------------------------------------------------------
 
@@ -69,8 +75,13 @@ class ReferenceTarget(Api14Target):
         if method is None:
             raise TargetError(f"reference: unknown operation '{call.op}'", status=2)
         done: Return | None = method(call)
+        self._world.tau(self._policy)
         self._wake()
         return done
+
+    def _process(self, call: Call) -> str:
+        """The process of a call's actor."""
+        return call.actor if call.actor in self._processes else "main"
 
     def _done(self, call: Call, result: Any) -> Return:
         done = Return(of=call.n)
@@ -86,33 +97,35 @@ class ReferenceTarget(Api14Target):
         return done
 
     def sys_open(self, call: Call) -> Return:
-        self._mappings.pop(call.fd, None)
-        return self._done(call, self._world.open(call.fd, call.actor))
+        self._mappings.pop(self._key(call.fd, call.actor), None)
+        return self._done(call, self._world.open(call.fd, self._process(call)))
 
     def sys_close(self, call: Call) -> Return:
-        done = self._done(call, self._world.close(call.fd, call.actor))
-        self._mappings.pop(call.fd, None)
+        done = self._done(call, self._world.close(call.fd, self._process(call)))
+        self._mappings.pop(self._key(call.fd, call.actor), None)
         return done
 
     def sys_dup(self, call: Call) -> Return:
-        done = self._done(call, self._world.dup(call.fd, call.args["to"]))
-        if not done.errno and call.fd in self._mappings:
-            old = self._mappings[call.fd]
-            self._mappings[call.args["to"]] = Mapping(old.mem, old.size, old.nifp_offset)
-        return done
+        return self._done(call, self._world.dup(call.fd, call.args["to"], self._process(call)))
 
     def sys_fork(self, call: Call) -> Return:
-        return self._done(call, self._world.fork(call.actor, call.args["actor"]))
+        parent, child = self._process(call), call.args["actor"]
+        self._processes.add(child)
+        for (process, fd), old in list(self._mappings.items()):
+            if process == parent:
+                self._mappings[child, fd] = old.again()
+        return self._done(call, self._world.fork(parent, child))
 
     def sys_exit(self, call: Call) -> Return:
-        return self._done(call, self._world.exit(call.args.get("actor", call.actor)))
+        return self._exit(call, call.args.get("actor", call.actor))
 
     def sys_register(self, call: Call) -> Return:
-        return self._done(call, self._world.register(call.fd, call.args, self._policy))
+        return self._done(call, self._world.register(call.fd, call.args, self._policy, self._process(call)))
 
     def sys_ctl(self, call: Call) -> Return:
         fields = {k: v for k, v in call.args.items() if k != "request"}
-        return self._done(call, self._world.ctl(call.fd, call.args["request"], fields, self._policy))
+        request = call.args["request"]
+        return self._done(call, self._world.ctl(call.fd, request, fields, self._policy, self._process(call)))
 
     def sys_mmap(self, call: Call) -> Return:
         args = call.args
@@ -122,25 +135,26 @@ class ReferenceTarget(Api14Target):
             args.get("offset", 0),
             args.get("prot", "rw"),
             args.get("flags", "shared"),
+            self._process(call),
         )
         done = self._done(call, result)
         if not done.errno and args.get("look", True):
             nifp = self._world.nifp(call.fd)
             region = self._world.region(call.fd)
-            self._mappings[call.fd] = Mapping(region, region.size, nifp.off)
+            self._mappings[self._key(call.fd, call.actor)] = Mapping(region, region.size, nifp.off)
         return done
 
     def sys_munmap(self, call: Call) -> Return:
-        done = self._done(call, self._world.munmap(call.fd, call.actor))
+        done = self._done(call, self._world.munmap(call.fd, self._process(call)))
         if not done.errno:
-            self._mappings.pop(call.fd, None)
+            self._mappings.pop(self._key(call.fd, call.actor), None)
         return done
 
     def sys_txsync(self, call: Call) -> Return:
-        return self._done(call, self._world.txsync(call.fd, self._policy, call.actor))
+        return self._done(call, self._world.txsync(call.fd, self._policy, self._process(call)))
 
     def sys_rxsync(self, call: Call) -> Return:
-        return self._done(call, self._world.rxsync(call.fd, self._policy, call.actor))
+        return self._done(call, self._world.rxsync(call.fd, self._policy, self._process(call)))
 
     # --- waiting --------------------------------------------------------------------------------
 
@@ -155,7 +169,9 @@ class ReferenceTarget(Api14Target):
         return self._wait(call)
 
     def _scan(self, call: Call) -> Return | None:
-        result = self._world.poll(call.fd, frozenset(call.args.get("events", ())), self._policy)
+        result = self._world.poll(
+            call.fd, frozenset(call.args.get("events", ())), self._policy, self._process(call)
+        )
         if result.asleep:
             return None
         done = self._done(call, result)
@@ -202,10 +218,15 @@ class ReferenceTarget(Api14Target):
 
     def sys_kill(self, call: Call) -> Return:
         """An actor's process dies; what it slept in never returns."""
-        actor = call.args["actor"]
+        return self._exit(call, call.args["actor"])
+
+    def _exit(self, call: Call, actor: str) -> Return:
         for n, sleeper in list(self._sleeping.items()):
             if sleeper.actor == actor:
                 del self._sleeping[n]
+        for key in [k for k in self._mappings if k[0] == actor]:
+            del self._mappings[key]
+        self._processes.discard(actor)
         return self._done(call, self._world.exit(actor))
 
     def finished(self) -> list[Return]:
@@ -232,9 +253,9 @@ class ReferenceTarget(Api14Target):
         world = self._world.clone()
         before = world.key()
         world.tau(eager)
-        for fd in self._mappings:
-            world.txsync(fd, eager)
-            world.rxsync(fd, eager)
+        for process, fd in self._mappings:
+            world.txsync(fd, eager, process)
+            world.rxsync(fd, eager, process)
         return bool(world.key() == before)
 
 

@@ -58,7 +58,12 @@ def main(argv: list[str]) -> int:
             elif ev == "call":
                 _call(target, msgspec.convert(message, Call), say)
             elif ev == "look":
-                say({"ev": "see", "see": msgspec.to_builtins(target.look(message["fd"]))})
+                say(
+                    {
+                        "ev": "see",
+                        "see": msgspec.to_builtins(target.look(message["fd"], message.get("actor", "main"))),
+                    }
+                )
             elif ev == "quiet":
                 say({"ev": "quiet", "quiet": target.quiet()})
             elif ev == "stop":
