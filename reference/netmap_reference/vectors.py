@@ -26,13 +26,14 @@ from netmap_spec.invariants import kring_order
 from .core.step import Step
 from .core.words import U32
 from .gen14 import ring
+from .gen14.ports import pipe
 from .gen2011 import ring as ring2011
 
 Row = tuple[int | bool | str, ...]
 
 #: Ring sizes whose vectors are complete, and those of which only the edges are there.
 SMALL = (1, 2, 3)
-LARGE = (16, 1024, 4096)
+LARGE = (1024, 4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,21 @@ def _index_cases() -> Iterator[Row]:
             yield (n, i, j)
 
 
+def _pipe_tx_cases() -> Iterator[Row]:
+    """Every small kring, every pipe_tail, and every number of slots up to the last complete packet."""
+    for n in SMALL:
+        for k in _krings(n, range(n)):
+            for pipe_tail, last in product(range(n), range(ring.distance(k.hwcur, k.rhead, n) + 1)):
+                yield (*_row(k), pipe_tail, last)
+
+
+def _pipe_rx_cases() -> Iterator[Row]:
+    for n in SMALL:
+        for k in _krings(n, range(n)):
+            for pipe_tail in range(n):
+                yield (*_row(k), pipe_tail)
+
+
 def _hwofs_cases() -> Iterator[Row]:
     for n in (*SMALL, 4):
         for hwofs, idx in product(range(-n + 1, n), range(n)):
@@ -170,6 +186,14 @@ def _index(n: int, i: int, j: int) -> Row:
     return (ring.nm_next(i, n - 1), ring.nm_prev(i, n - 1), ring.distance(i, j, n), ring.advance(i, j, n))
 
 
+def _pipe(step: Callable[..., Any]) -> Callable[..., Row]:
+    def evaluate(*row: int) -> Row:
+        moved = step(ring.Kring(*row[:6]), *row[6:]).state
+        return (moved.kring.hwcur, moved.kring.hwtail, moved.start, moved.count, moved.publish)
+
+    return evaluate
+
+
 def _hwofs(n: int, hwofs: int, idx: int) -> Row:
     return (ring2011.idx_n2k(n, hwofs, idx).state, ring2011.idx_k2n(n, hwofs, idx).state)
 
@@ -177,6 +201,7 @@ def _hwofs(n: int, hwofs: int, idx: int) -> Row:
 _KRING = ("n", "hwcur", "hwtail", "rhead", "rcur", "rtail")
 _USER = ("head", "cur", "tail")
 _AFTER = ("accepted", "rule", "rhead'", "rcur'", "rtail'", "tail'")
+_MOVED = ("hwcur'", "hwtail'", "start", "count", "publish")
 
 TABLES = (
     Table(
@@ -215,6 +240,18 @@ TABLES = (
         ("14.ring.kring-order",),
         "Positions after and before i, slots from i to j, and the position j slots ahead of i.",
         ("n", "i", "j"), ("next", "prev", "distance", "advance"), _index_cases, _index,
+    ),
+    Table(
+        "14/pipe_txsync",
+        ("14.pipe.txsync", "14.pipe.whole-packets"),
+        "Slots a pipe's txsync hands over, and the receiver's new pipe_tail (-1: nothing is published).",
+        (*_KRING, "pipe_tail", "last_complete"), _MOVED, _pipe_tx_cases, _pipe(pipe.pipe_txsync_positions),
+    ),
+    Table(
+        "14/pipe_rxsync",
+        ("14.pipe.rxsync",),
+        "Slots a pipe's rxsync gives back, and the sender's new pipe_tail (-1: nothing is published).",
+        (*_KRING, "pipe_tail"), _MOVED, _pipe_rx_cases, _pipe(pipe.pipe_rxsync_positions),
     ),
     Table(
         "2011/hwofs",
