@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: The driver under the recordings has no public text; its algorithm is told in the recordings' README.
-DRIVER = "driver of the 2011 recordings: netmap_conformance/data/recordings/2011/README.md"
+DRIVER = "recordings 2011, README: the driver's algorithm"
 
 
 def lines(where: str) -> str:
