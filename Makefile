@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -n auto --dist loadfile
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help run test prove conform teeth bench hwtest fuzz lint native lock setup clean
+.PHONY: help run test prove conform teeth bench hwtest fuzz lint native lock setup compiler clean
 
 help:
 	@echo 'make run      the whole pipeline: prove, conform on every target, diff, recordings, report'
@@ -30,39 +30,44 @@ help:
 	@echo 'make lock     choose newer versions of the Python packages for requirements.lock'
 	@echo 'make clean    remove everything built, except the virtual environment .venv'
 
-run: setup native
+run: native
 	@$(BIN)/netmap-verify run
 
-test: setup native
+test: native
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 prove: setup
 	@$(BIN)/netmap-verify prove
 
-conform: setup native
+conform: native
 	@status=0; for t in $(TARGETS); do $(BIN)/netmap-verify conform --target $$t || status=1; done; exit $$status
 
-teeth: setup native
+teeth: native
 	@$(BIN)/netmap-verify teeth
 
-bench: setup native
+bench: native
 	@$(BIN)/netmap-verify bench
 
-hwtest: setup native
+hwtest: native
 	@$(BIN)/python -m pytest hwtests -m hw $(HWTEST_ARGS)
 
-fuzz: setup
+fuzz: compiler setup
 	@$(MAKE) --no-print-directory -C native fuzz
 
-lint: setup native
+lint: native
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m netmap_spec.abi.generate --check
 
-native: setup
+native: compiler setup
 	@$(MAKE) --no-print-directory -C native
 
 setup: $(READY)
+
+# Said before the virtual environment is made, not after a minute.
+compiler:
+	@command -v $(firstword $(CC)) >/dev/null || { \
+	  echo 'no C compiler: $(firstword $(CC)) not found; install gcc or clang, or say make CC=...' >&2; exit 3; }
 
 $(READY): requirements.lock pyproject.toml
 	@python=; for p in $(PYTHON); do \
@@ -77,7 +82,8 @@ $(READY): requirements.lock pyproject.toml
 	    exit 3; }; fi
 	@echo 'installing the packages of requirements.lock (once, about a minute)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-	  -r requirements.lock
+	  -r requirements.lock || { echo 'cannot install the packages of requirements.lock: is a package registry' \
+	  'reachable?' >&2; exit 3; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import typer
 
 from .commands import NAMES
-from .errors import UNWRITABLE, USAGE, UserError
+from .errors import ABSENT, UNWRITABLE, USAGE, UserError
 from .manifest import ManifestError
 from .targets.base import TargetError
 from .trace import TraceError
@@ -121,6 +121,11 @@ def main(argv: list[str] | None = None) -> int:
             return _reader_gone()
         return stop.code if isinstance(stop.code, int) else (1 if stop.code else 0)
     except Exception as error:
+        from netmap_native import DeviceMissing, NotBuilt
+
+        if isinstance(error, (DeviceMissing, NotBuilt)):
+            _say(str(error))
+            return ABSENT
         if type(error).__name__ == "Abort":  # typer's word for ^C and ^D at a prompt
             _say("interrupted")
             return INTERRUPTED
