@@ -42,6 +42,10 @@ class Memory:
         """This memory with some words changed; each ``(where, value)``."""
         return Memory({**self._words, **dict(changes)})
 
+    def changed(self, start: Mapping[Where, Any]) -> Memory:
+        """The words that are no longer what they were at the start."""
+        return Memory({w: v for w, v in self._words.items() if w not in start or start[w] != v})
+
     def __hash__(self) -> int:
         return hash(self._key)
 
@@ -60,18 +64,20 @@ Handler = Callable[[Memory, str, tuple[Any, ...]], Iterable[tuple[Any, Memory]]]
 class Scenario:
     """``threads`` by name and the ``memory`` they start with (kernel's and user's words alike).
 
-    ``constants`` are words that nobody changes: reading one is no step of its own. ``adversary``
-    lists the values another thread of the application may store into a user word at any moment:
-    each read of it may see any of them, or what is there. ``do`` handles atomic calls by name.
-    ``waits`` says, for a thread that sleeps, what it waits for: asleep for good while that holds is a
-    lost wake-up.
-    ``always`` must hold in every state, ``finally_`` when no thread can go on; the latter also gets
+    ``constants`` are words that nobody changes and ``immediate`` the answers of calls that touch
+    nothing shared (a log line, the time): neither is a step of its own. ``derived`` gives words that
+    are part of another one. ``adversary`` lists the values another thread of the application may store
+    into a user word at any moment: each read of it may see any of them, or what is there. ``do``
+    handles atomic calls by name. ``waits`` says, for a thread that sleeps, what it waits for: asleep
+    for good while that holds is a lost wake-up. ``always`` must hold in every state, ``finally_`` when no thread can go on; the latter also gets
     the results of the threads that ended. ``outcome`` names what is kept of each end.
     """
 
     threads: Mapping[str, Callable[[], Protocol]]
     memory: Mapping[Where, Any] = field(default_factory=dict)
     constants: Mapping[Where, Any] = field(default_factory=dict)
+    immediate: Mapping[str, Any] = field(default_factory=dict)
+    derived: Mapping[Where, Callable[[Memory], Any]] = field(default_factory=dict)
     adversary: Mapping[Where, tuple[Any, ...]] = field(default_factory=dict)
     do: Mapping[str, Handler] = field(default_factory=dict)
     waits: Mapping[str, Callable[[Memory], bool]] = field(default_factory=dict)

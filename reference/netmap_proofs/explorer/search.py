@@ -106,6 +106,8 @@ class _Search:
                     answer = None
                 elif isinstance(effect, (ReadKernel, ReadUser)) and effect.where in self.scenario.constants:
                     answer = self.scenario.constants[effect.where]
+                elif isinstance(effect, Do) and effect.what in self.scenario.immediate:
+                    answer = self.scenario.immediate[effect.what]
                 elif waiting:
                     answer = waiting.pop(0)
                 else:
@@ -134,7 +136,8 @@ class _Search:
                 for value in dict.fromkeys((*here, *stored)):
                     yield value, state
             case ReadKernel(where):
-                yield state.memory[where], state
+                derive = self.scenario.derived.get(where)
+                yield (state.memory[where] if derive is None else derive(state.memory)), state
             case WriteUser(where, value) | WriteKernel(where, value):
                 yield None, replace(state, memory=state.memory.set((where, value)))
             case Do(what, args):
@@ -223,7 +226,7 @@ class _Search:
     def _check(self, state: _State) -> None:
         for name, holds in self.scenario.always.items():
             if not holds(state.memory):
-                self._violation(name, f"does not hold with {state.memory}", state)
+                self._violation(name, "does not hold", state)
 
     def _ended(self, state: _State, thread: int, end: _Next) -> None:
         if end.error:
@@ -255,7 +258,7 @@ class _Search:
                 self.found.outcomes[outcome] = self._schedule(state)
         for name, holds in self.scenario.finally_.items():
             if not holds(state.memory, results):
-                self._violation(name, f"does not hold at the end with {state.memory}; {results}", state)
+                self._violation(name, f"does not hold at the end: {results}", state)
 
     def _violation(self, name: str, what: str, state: _State) -> None:
         if self.found.violated(name) is None:
@@ -277,7 +280,8 @@ class _Search:
                 else f"at {effect_text(upcoming.effect)}"
             )
             standing.append(f"    {name}: {text}" + (f", holding {', '.join(held)}" if held else ""))
-        return Schedule(tuple(reversed(moves)), (*standing, f"    memory: {state.memory}"))
+        changed = state.memory.changed(self.scenario.memory)
+        return Schedule(tuple(reversed(moves)), (*standing, f"    changed: {changed}"))
 
     def _cycles(self) -> None:
         """A cycle in "held while taking" means that some other timing would deadlock."""

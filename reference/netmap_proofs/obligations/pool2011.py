@@ -184,13 +184,14 @@ _count = partial(
     clauses=("2011.pool.count", "2011.pool.reserved", "2011.pool.free"),
     functions=(pool.take_buf, pool.free_buf, pool.give_buf),
     control=Control("a buffer given back counts twice", pool.take_buf, pool.free_buf, _give_twice),
-    assumptions="Any pool whose counter is right and whose reserved buffers are not free; any u32 given back.",
+    assumptions="Any pool whose counter is right and whose reserved buffers are in use; any u32 given back.",
 )
 
 _count(
     "2011.pool.count",
     statement="""However buffers are taken and given back, a double free and a wrong index included, the
-    counter is the number of free buffers below total, and buffers 0 and 1 are never free. For pools of any size.""",
+    counter is the number of free buffers below total, and buffers 0 and 1 are never free. For pools of any
+    size.""",
 )(count_body)
 
 _count(
@@ -218,8 +219,8 @@ def _new_bufs_some(one: Pool, n: int) -> Step[pool.NewBufs]:
     the set of free buffers loses exactly those. The pool starts with all but the reserved two.""",
     functions=(pool.new_bufs, pool.fresh_pool),
     control=Control("as many as there are, when there are too few", _new_bufs_some, pool.fresh_pool),
-    bounds="""Every subset of eight buffers at the edges of the first three words, every request: the code does
-    the same in each word, and 2011.pool.lowest-first and .count have no bound.""",
+    bounds="""Every subset of eight buffers at the edges of the first three words, every request: the code
+    does the same in each word, and 2011.pool.lowest-first and .count have no bound.""",
 )
 def small_pools(
     p: Proof, new_bufs: Callable[[Pool, int], Step[pool.NewBufs]], fresh_pool: Callable[[int], Pool]
@@ -239,6 +240,5 @@ def small_pools(
             p.goal("none when there are too few", got.taken == (), got.pool == before)
         else:
             p.goal("the lowest ones, in order", got.taken == free[:n])
-            p.goal(
-                "the pool loses exactly those", got.pool == Pool(total, len(free) - n, beyond.union(free[n:]))
-            )
+            left = Pool(total, len(free) - n, beyond.union(free[n:]))
+            p.goal("the pool loses exactly those", got.pool == left)
