@@ -124,6 +124,10 @@ class Runner:
         self._record(call)
         if self._stop:
             return None
+        if call.op == "exit":
+            # Who ends by itself has first come back from what it slept in.
+            self.target.call(msgspec.structs.replace(call, op="join"))
+            self._collect()
         done = self.target.call(resolved)
         if done is None:
             self._sleeping.add(call.n)

@@ -80,7 +80,7 @@ def _check(spec: str, device: str) -> None:
 
         if device in ("", "user"):
             try:
-                _library.file("libnetmap_device.so")
+                _library.file("libnetmap_user.so")
             except NotBuilt as error:
                 raise TargetError(str(error)) from None
     else:

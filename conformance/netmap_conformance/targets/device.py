@@ -2,29 +2,27 @@
 
 Requests are built as bytes (``struct nmreq_header`` and its body), the region is mapped and read
 through the views of :mod:`netmap_spec.abi`; nothing here knows what is behind the entry points. A
-call of another actor runs in a thread of its own.
+call of another thread runs in a thread, one of another process in a forked child.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+import msgspec
 from netmap_spec.abi import Buffer, View, api14
 
 from ..manifest import Manifest
-from ..trace import Call, Header, Return, See
+from ..trace import FORMAT, Call, Header, Port, Return, See
 from .application import Api14Target
 from .base import TargetError
 from .entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, address, close_quietly
 from .mapping import Mapping
+from .process import ASLEEP_S, Child, sleeps
 
 CODES = api14.IOCTLS[SYSTEM]
-#: How long a thread may take to fall asleep before its caller goes on without knowing, in seconds.
-ASLEEP_S = 1.0
-
 #: Requests of NIOCCTRL by name: the body they take.
 BODIES: dict[str, type[View] | None] = {
     "PORT_INFO_GET": api14.nmreq_port_info_get,
@@ -71,6 +69,8 @@ class DeviceTarget(Api14Target):
         self.entry = entry
         self._fds: dict[str, Descriptor] = {}
         self._sleepers: list[Sleeper] = []
+        self._children: dict[str, Child] = {}
+        self._finished: list[Return] = []
         self._capabilities: frozenset[str] | None = None
 
     # --- life -----------------------------------------------------------------------------------
@@ -78,9 +78,14 @@ class DeviceTarget(Api14Target):
     def start(self, header: Header) -> None:
         """Fresh descriptors on an environment with the header's ports."""
         self.stop()
+        self.entry.reset()
         self.entry.configure(header.ports)
 
     def stop(self) -> None:
+        for child in self._children.values():
+            child.kill()
+        self._children.clear()
+        self._finished.clear()
         for d in self._fds.values():
             self._unmap(d)
         close_quietly(self.entry, [d.number for d in self._fds.values()])
@@ -91,10 +96,51 @@ class DeviceTarget(Api14Target):
         found = self._fds.get(fd)
         return found.mapping if found else None
 
+    def look(self, fd: str, actor: str = "main") -> See:
+        return self._children[actor].look(fd) if actor in self._children else super().look(fd)
+
     def quiet(self) -> bool:
         return self.entry.quiet()
 
+    def capabilities(self) -> frozenset[str]:
+        """What is there: each is tried, on an environment of its own where one can be made."""
+        if self._capabilities is None:
+            self._capabilities = probe(self)
+        return self._capabilities
+
     # --- calls ----------------------------------------------------------------------------------
+
+    def call(self, call: Call) -> Return | None:
+        """Execute one call, in the child when the actor is another process."""
+        child = self._children.get(call.actor)
+        if child is None:
+            return super().call(call)
+        may_sleep = call.op == "poll" and call.args.get("timeout_ms", 0) != 0
+        return child.call(call, may_sleep, self.manifest.watchdog_s / 2)
+
+    def _in_child(self, call: Call) -> Return:
+        """What the child does with a call: the same, with itself as the main process."""
+        done = super().call(msgspec.structs.replace(call, actor="main"))
+        assert done is not None
+        return done
+
+    def sys_fork(self, call: Call) -> Return:
+        self._children[call.args["actor"]] = Child(self._in_child, self.look)
+        return Return(of=call.n)
+
+    def sys_exit(self, call: Call) -> Return:
+        child = self._children.pop(call.args.get("actor", call.actor), None)
+        if child is None:
+            return Return(of=call.n, ret=-1, errno="ESRCH")
+        child.exit()
+        return Return(of=call.n)
+
+    def sys_kill(self, call: Call) -> Return:
+        child = self._children.pop(call.args["actor"], None)
+        if child is None:
+            return Return(of=call.n, ret=-1, errno="ESRCH")
+        child.kill()
+        return Return(of=call.n)
 
     def system_call(self, call: Call) -> Return | None:
         method = getattr(self, f"sys_{call.op}", None)
@@ -248,15 +294,25 @@ class DeviceTarget(Api14Target):
 
     def finished(self) -> list[Return]:
         """Sleepers whose thread has come back; looked at now."""
+        late, self._finished = self._finished, []
+        for child in self._children.values():
+            done = child.returned()
+            if done is not None:
+                late.append(done)
         found = [s for s in self._sleepers if s.done]
         self._sleepers = [s for s in self._sleepers if not s.done]
         for sleeper in found:
             sleeper.thread.join()
             self.observe(sleeper.call, sleeper.done[0])
-        return [s.done[0] for s in found]
+        return late + [s.done[0] for s in found]
 
     def sys_join(self, call: Call) -> Return:
         """Wait for an actor's sleeping calls; one that does not come back hangs."""
+        child = self._children.get(call.args["actor"])
+        if child is not None and child.asleep is not None:
+            asleep = child.asleep
+            done = child.returned(self.manifest.watchdog_s / 2)
+            self._finished.append(done or Return(of=asleep.n, ret=-1, hang=True))
         for sleeper in self._sleepers:
             if sleeper.call.actor == call.args["actor"]:
                 sleeper.thread.join(self.manifest.watchdog_s / 2)
@@ -307,14 +363,34 @@ def _falls_asleep(thread: threading.Thread) -> bool:
     Only so that the sleep is more likely to be under way when the next call is made; nothing depends
     on it, both orders are legal.
     """
-    stat = Path(f"/proc/self/task/{thread.native_id}/stat")
     for _ in range(int(ASLEEP_S / 0.002)):
         thread.join(0.002)
         if not thread.is_alive():
             return False
-        try:
-            if stat.read_text().rsplit(")", 1)[1].split()[0] == "S":
-                return True
-        except (OSError, IndexError):
-            return thread.is_alive()
+        if sleeps(f"/proc/self/task/{thread.native_id}/stat"):
+            return True
     return True
+
+
+def probe(target: DeviceTarget) -> frozenset[str]:
+    """Capabilities of a device, found by trying. See :data:`~..manifest.CAPABILITIES`."""
+    found = {"threads", "processes", "fork"}
+    environment = target.entry.environment
+    if "configure" in environment:
+        ports = [Port(name="v0", peer="v1", tx_rings=2, rx_rings=2), Port(name="v1", peer="v0")]
+        wanted = {"v0": {"nic", "rings"}, "v1": {"peer"}}
+    else:
+        ports = []
+        wanted = {name: {"nic"} for name in target.manifest.ports}
+    header = Header(netmap_trace=FORMAT, generation="14", ports=ports)
+    for name, meaning in ({"probe{1": {"pipe"}} | wanted).items():
+        target.start(header)
+        target.call(Call(n=1, op="open", fd="P"))
+        done = target.call(Call(n=2, op="register", fd="P", args={"name": name}))
+        if done is not None and not done.errno:
+            found |= meaning
+    target.stop()
+    found |= {"wire"} if "frame" in environment and "nic" in found else set()
+    found |= {"quiet"} if "quiet" in environment else set()
+    found |= {"random"} if "configure" in environment else set()
+    return frozenset(found)

@@ -71,6 +71,7 @@ class EntryPoints(Protocol):
     def frame(self, port: str, side: str, data: bytes) -> None: ...
     def frames(self, port: str, side: str) -> list[bytes]: ...
     def quiet(self) -> bool: ...
+    def reset(self) -> None: ...
 
 
 def address(buffer: bytearray) -> int:
@@ -136,6 +137,9 @@ class Node:
 
     def quiet(self) -> bool:
         return True
+
+    def reset(self) -> None:
+        """Nothing: the descriptors are closed, the machine stays as it is."""
 
 
 class Library:
@@ -239,6 +243,9 @@ class Library:
     def quiet(self) -> bool:
         return self._nm_quiet is None or bool(self._nm_quiet())
 
+    def reset(self) -> None:
+        """Nothing: ``nm_configure`` is told of every scenario's ports."""
+
 
 def library(path: Path) -> EntryPoints:
     """The device a shared object offers."""
@@ -247,9 +254,12 @@ def library(path: Path) -> EntryPoints:
 
 def native(device: str) -> EntryPoints:
     """The device in user space (``user``), or the node at a path."""
-    if device.startswith("/"):
-        return Node(device)
-    raise TargetError("native: not there")
+    from netmap_native import Device, DeviceMissing, NotBuilt
+
+    try:
+        return Device(device or "user")
+    except (NotBuilt, DeviceMissing) as error:
+        raise TargetError(f"native: {error}") from None
 
 
 def close_quietly(entry: EntryPoints, fds: Sequence[int]) -> None:
