@@ -22,17 +22,17 @@ from .state import DIRECTIONS, RX, TX, Adapter, File, KringState, System, ring_n
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 MEM2_C = memory.MEM2_C
 
-KRINGS = rule("14/bind/krings_create", clause="14.memory.fresh-ring", source=f"{NETMAP_C}:851-945")
+KRINGS = rule("14/bind/krings_create", clause="14.memory.fresh-ring", source=f"{NETMAP_C}:849-943")
 RING_REAL = rule(
-    "14/bind/rings_create/own-buffers", clause="14.memory.fresh-ring", source=f"{MEM2_C}:1966-1991"
+    "14/bind/rings_create/own-buffers", clause="14.memory.fresh-ring", source=f"{MEM2_C}:1994-2028"
 )
 RING_FAKE = rule(
-    "14/bind/rings_create/no-buffers", clause="14.memory.fresh-ring", source=f"{MEM2_C}:1992-1997"
+    "14/bind/rings_create/no-buffers", clause="14.memory.fresh-ring", source=f"{MEM2_C}:2029-2034"
 )
-RING_GONE = rule("14/bind/rings_delete", clause="14.memory.returned", source=f"{MEM2_C}:2016-2049")
-EXCLUSIVE = rule("14/bind/krings_get/busy", clause="14.register.exclusive", source=f"{NETMAP_C}:2086-2094")
-SHARED = rule("14/bind/krings_get/bound", clause="14.register.exclusive", source=f"{NETMAP_C}:2099-2104")
-IF_NEW = rule("14/bind/if_new", clause="14.register.nifp", source=f"{MEM2_C}:2059-2126")
+RING_GONE = rule("14/bind/rings_delete", clause="14.memory.returned", source=f"{MEM2_C}:2053-2082")
+EXCLUSIVE = rule("14/bind/krings_get/busy", clause="14.register.exclusive", source=f"{NETMAP_C}:2082-2089")
+SHARED = rule("14/bind/krings_get/bound", clause="14.register.exclusive", source=f"{NETMAP_C}:2094-2099")
+IF_NEW = rule("14/bind/if_new", clause="14.register.nifp", source=f"{MEM2_C}:2092-2159")
 
 
 class Refused(Exception):

@@ -19,11 +19,11 @@ NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
 LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 
-UNBOUND = rule("14/close/unbound", clause="14.close.last-reference", source=f"{NETMAP_C}:1183-1200")
-UNREGISTER = rule("14/close/unregister", clause="14.close.returns", source=f"{NETMAP_C}:1072-1153")
-HELD = rule("14/close/still-held", clause="14.close.last-reference", source=f"{NETMAP_C}:1186-1189")
-LAST = rule("14/close/last-descriptor", clause="14.close.returns", source=f"{NETMAP_C}:1112-1146")
-PARENT_GONE = rule("14/close/parent-deleted", clause="14.pipe.parent", source=f"{PIPE_C}:617-634")
+UNBOUND = rule("14/close/unbound", clause="14.close.last-reference", source=f"{NETMAP_C}:1145-1156")
+UNREGISTER = rule("14/close/unregister", clause="14.close.returns", source=f"{NETMAP_C}:1041-1116")
+HELD = rule("14/close/still-held", clause="14.close.last-reference", source=f"{NETMAP_C}:1145-1148")
+LAST = rule("14/close/last-descriptor", clause="14.close.returns", source=f"{NETMAP_C}:1073-1105")
+PARENT_GONE = rule("14/close/parent-deleted", clause="14.pipe.parent", source=f"{PIPE_C}:634-651")
 
 
 def release(s: System, file: int, switches: frozenset[str]) -> tuple[str, ...]:

@@ -30,26 +30,26 @@ IFNAMSIZ = 16
 NAMSIZ = api14.NETMAP_REQ_IFNAMSIZ
 
 _NAME = "14.register.names"
-NAME_PORT = rule("14/register/parse_name/port", clause=_NAME, source=f"{NETMAP_C}:1648-1657")
-NAME_PIPE = rule("14/register/parse_name/pipe", clause=_NAME, source=f"{PIPE_C}:657-672")
-NAME_BRACKET = rule("14/register/parse_name/lone-bracket", clause=_NAME, source=f"{PIPE_C}:674-680")
+NAME_PORT = rule("14/register/parse_name/port", clause=_NAME, source=f"{NETMAP_C}:1635-1652")
+NAME_PIPE = rule("14/register/parse_name/pipe", clause=_NAME, source=f"{PIPE_C}:666-680")
+NAME_BRACKET = rule("14/register/parse_name/lone-bracket", clause=_NAME, source=f"{PIPE_C}:681-686")
 NAME_PARENT = rule("14/register/parent_name/refused", clause=_NAME, source=f"{VALE_C}:1431-1452")
-VERSION = rule("14/register/version", clause="14.register.version", source=f"{NETMAP_C}:2771-2776")
+VERSION = rule("14/register/version", clause="14.register.version", source=f"{NETMAP_C}:2774-2779")
 
 _CUT = "14.register.sizes"
-CUT = rule("14/register/bound/as-asked", clause=_CUT, source=f"{NETMAP_C}:675-699")
-CUT_DEFAULT = rule("14/register/bound/default", clause=_CUT, source=f"{NETMAP_C}:686-688")
-CUT_MAX = rule("14/register/bound/cut", clause=_CUT, source=f"{NETMAP_C}:689-692")
+CUT = rule("14/register/bound/as-asked", clause=_CUT, source=f"{NETMAP_C}:687-707")
+CUT_DEFAULT = rule("14/register/bound/default", clause=_CUT, source=f"{NETMAP_C}:693-699")
+CUT_MAX = rule("14/register/bound/cut", clause=_CUT, source=f"{NETMAP_C}:700-703")
 
 _MODE = "14.register.rings"
-RANGE_NONE = rule("14/register/ring_range/excluded", clause=_MODE, source=f"{NETMAP_C}:1915-1918")
-RANGE_ALL = rule("14/register/ring_range/all", clause=_MODE, source=f"{NETMAP_C}:1920-1927")
-RANGE_SW = rule("14/register/ring_range/host", clause=_MODE, source=f"{NETMAP_C}:1928-1941")
-RANGE_ONE = rule("14/register/ring_range/one", clause=_MODE, source=f"{NETMAP_C}:1942-1958")
-RANGE_ONE_SW = rule("14/register/ring_range/one-host", clause=_MODE, source=f"{NETMAP_C}:1959-1978")
-RANGE_NO_HOST = rule("14/register/ring_range/no-host-rings", clause=_MODE, source=f"{NETMAP_C}:1930-1933")
-RANGE_RINGID = rule("14/register/ring_range/no-such-ring", clause=_MODE, source=f"{NETMAP_C}:1943-1947")
-RANGE_MODE = rule("14/register/ring_range/no-such-mode", clause=_MODE, source=f"{NETMAP_C}:1979-1981")
+RANGE_NONE = rule("14/register/ring_range/excluded", clause=_MODE, source=f"{NETMAP_C}:1910-1913")
+RANGE_ALL = rule("14/register/ring_range/all", clause=_MODE, source=f"{NETMAP_C}:1915-1921")
+RANGE_SW = rule("14/register/ring_range/host", clause=_MODE, source=f"{NETMAP_C}:1922-1934")
+RANGE_ONE = rule("14/register/ring_range/one", clause=_MODE, source=f"{NETMAP_C}:1935-1949")
+RANGE_ONE_SW = rule("14/register/ring_range/one-host", clause=_MODE, source=f"{NETMAP_C}:1950-1968")
+RANGE_NO_HOST = rule("14/register/ring_range/no-host-rings", clause=_MODE, source=f"{NETMAP_C}:1924-1927,1951-1954")
+RANGE_RINGID = rule("14/register/ring_range/no-such-ring", clause=_MODE, source=f"{NETMAP_C}:1936-1940,1955-1959")
+RANGE_MODE = rule("14/register/ring_range/no-such-mode", clause=_MODE, source=f"{NETMAP_C}:1969-1972")
 
 
 # --- the request ------------------------------------------------------------------------------

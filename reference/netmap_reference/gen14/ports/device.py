@@ -23,7 +23,7 @@ from .wire import Wire, pick
 KERN_H = "luigirizzo/netmap:sys/dev/netmap/netmap_kern.h@89607e14"
 
 CUT = rule("14/device/tx/length-cut", clause="14.nic.bad-slot", source=f"{KERN_H}:1467-1471")
-JUNK = rule("14/device/tx/buffer-0", clause="14.nic.bad-slot", source=f"{KERN_H}:2014-2033")
+JUNK = rule("14/device/tx/buffer-0", clause="14.nic.bad-slot", source=f"{KERN_H}:1955-1981")
 
 
 def tx_slot(slot: Slot, buffers: int, buf_size: int) -> Step[Slot]:

@@ -23,16 +23,16 @@ from . import wire
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 
-TX_UP = rule("14/host/txsync/up", clause="14.host.tx", source=f"{NETMAP_C}:1367-1389")
-TX_BAD = rule("14/host/grab/bad-length", clause="14.host.tx", source=f"{NETMAP_C}:1257-1260")
-RX_DOWN = rule("14/host/rxsync/imported", clause="14.host.rx", source=f"{NETMAP_C}:1414-1441")
-RX_RELEASED = rule("14/host/rxsync/released", clause="14.host.rx", source=f"{NETMAP_C}:1443-1457")
-QUEUED = rule("14/host/transmit/queued", clause="14.host.rx", source=f"{NETMAP_C}:4340-4360")
-QUEUE_FULL = rule("14/host/transmit/full", clause="14.host.rx", source=f"{NETMAP_C}:4346-4352")
-TOO_LONG = rule("14/host/transmit/too-long", clause="14.host.rx", source=f"{NETMAP_C}:4317-4321")
-PASSED = rule("14/host/transmit/passed", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4310-4312")
-FORWARD_UP = rule("14/host/forward/up", clause="14.host.forward", source=f"{NETMAP_C}:1236-1272")
-FORWARD_DOWN = rule("14/host/forward/down", clause="14.host.forward", source=f"{NETMAP_C}:1310-1358")
+TX_UP = rule("14/host/txsync/up", clause="14.host.tx", source=f"{NETMAP_C}:1356-1377")
+TX_BAD = rule("14/host/grab/bad-length", clause="14.host.tx", source=f"{NETMAP_C}:1254-1257")
+RX_DOWN = rule("14/host/rxsync/imported", clause="14.host.rx", source=f"{NETMAP_C}:1404-1427")
+RX_RELEASED = rule("14/host/rxsync/released", clause="14.host.rx", source=f"{NETMAP_C}:1429-1442")
+QUEUED = rule("14/host/transmit/queued", clause="14.host.rx", source=f"{NETMAP_C}:4346-4361")
+QUEUE_FULL = rule("14/host/transmit/full", clause="14.host.rx", source=f"{NETMAP_C}:4348-4353")
+TOO_LONG = rule("14/host/transmit/too-long", clause="14.host.rx", source=f"{NETMAP_C}:4317-4322")
+PASSED = rule("14/host/transmit/passed", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4311-4313")
+FORWARD_UP = rule("14/host/forward/up", clause="14.host.forward", source=f"{NETMAP_C}:1238-1266")
+FORWARD_DOWN = rule("14/host/forward/down", clause="14.host.forward", source=f"{NETMAP_C}:1303-1347")
 
 
 def host_txsync_positions(k: Kring) -> Step[Kring]:

@@ -23,11 +23,11 @@ KERN_H = "luigirizzo/netmap:sys/dev/netmap/netmap_kern.h@89607e14"
 GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
 E1000_H = "luigirizzo/netmap:LINUX/if_e1000_netmap.h@89607e14"
 
-TX_SENT = rule("14/nic/txsync/sent", clause="14.nic.txsync", source=f"{E1000_H}:113-153")
-TX_IDLE = rule("14/nic/txsync/nothing-new", clause="14.nic.txsync", source=f"{E1000_H}:112-113")
-TX_RECLAIM = rule("14/nic/txsync/reclaimed", clause="14.nic.reclaim", source=f"{E1000_H}:158-183")
+TX_SENT = rule("14/nic/txsync/sent", clause="14.nic.txsync", source=f"{E1000_H}:118-157")
+TX_IDLE = rule("14/nic/txsync/nothing-new", clause="14.nic.txsync", source=f"{E1000_H}:118-119")
+TX_RECLAIM = rule("14/nic/txsync/reclaimed", clause="14.nic.reclaim", source=f"{E1000_H}:162-184")
 RX_ARRIVED = rule("14/nic/rxsync/arrived", clause="14.nic.rxsync", source=f"{E1000_H}:224-264")
-RX_QUIET = rule("14/nic/rxsync/nothing-arrived", clause="14.nic.rxsync", source=f"{E1000_H}:231-236")
+RX_QUIET = rule("14/nic/rxsync/nothing-arrived", clause="14.nic.rxsync", source=f"{E1000_H}:237-238")
 RX_REFILL = rule("14/nic/rxsync/given-back", clause="14.nic.rxsync", source=f"{E1000_H}:269-303")
 RX_BAD = rule("14/nic/rxsync/bad-buffer", clause="14.nic.bad-slot", source=f"{E1000_H}:278-279,308-309")
 RESET_TX = rule("14/nic/reset/tx", clause="14.nic.reset", source=f"{NETMAP_C}:4403-4416,4442-4444")

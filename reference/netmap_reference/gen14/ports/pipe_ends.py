@@ -38,18 +38,18 @@ AS_WRITTEN = frozenset({COPIES_FAKE, LEAKS_INCOMPLETE})
 
 _ENDS = "14.pipe.ends"
 _SHARED = "14.pipe.shared-buffers"
-BOTH = rule("14/pipe/krings_create/both-ends", clause=_ENDS, source=f"{PIPE_C}:305-347")
-KEPT = rule("14/pipe/krings_delete/kept-by-peer", clause=_ENDS, source=f"{PIPE_C}:601-614")
-GONE = rule("14/pipe/krings_delete/both-ends", clause=_ENDS, source=f"{PIPE_C}:522-580")
-COPIED = rule("14/pipe/reg/slots-copied", clause=_SHARED, source=f"{PIPE_C}:417-430")
-REOPENED = rule("14/pipe/reg/reopened-in-place", clause="14.pipe.reopen", source=f"{PIPE_C}:406-415")
+BOTH = rule("14/pipe/krings_create/both-ends", clause=_ENDS, source=f"{PIPE_C}:318-358")
+KEPT = rule("14/pipe/krings_delete/kept-by-peer", clause=_ENDS, source=f"{PIPE_C}:618-628")
+GONE = rule("14/pipe/krings_delete/both-ends", clause=_ENDS, source=f"{PIPE_C}:536-596")
+COPIED = rule("14/pipe/reg/slots-copied", clause=_SHARED, source=f"{PIPE_C}:432-452")
+REOPENED = rule("14/pipe/reg/reopened-in-place", clause="14.pipe.reopen", source=f"{PIPE_C}:423-430")
 OVERWRITTEN = rule(
-    "14/pipe/reg/empty-slots-copied", clause=_SHARED, source=f"{PIPE_C}:417-423", switch=COPIES_FAKE
+    "14/pipe/reg/empty-slots-copied", clause=_SHARED, source=f"{PIPE_C}:432-438", switch=COPIES_FAKE
 )
 LEAKED = rule(
     "14/pipe/krings_delete/incomplete-leaked",
     clause="14.memory.returned",
-    source=f"{PIPE_C}:546-559",
+    source=f"{PIPE_C}:567-576",
     switch=LEAKS_INCOMPLETE,
 )
 
