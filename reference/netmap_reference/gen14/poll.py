@@ -30,7 +30,9 @@ TX_SKIP = rule("14/poll/tx/nothing-to-flush", clause="14.poll.flush", source=f"{
 TX_AGAIN = rule("14/poll/tx/second-round", clause="14.poll.wakeup", source=f"{NETMAP_C}:3846-3852")
 RX_AGAIN = rule("14/poll/rx/second-round", clause="14.poll.wakeup", source=f"{NETMAP_C}:3906-3917")
 SEND_DOWN = rule("14/poll/tx/forwarded", clause="14.host.forward", source=f"{NETMAP_C}:3911-3914")
-RECORDED = rule("14/poll/recorded", clause="14.poll.wakeup", source=f"{NETMAP_C}:3780-3784,3847-3849,3906-3910")
+RECORDED = rule(
+    "14/poll/recorded", clause="14.poll.wakeup", source=f"{NETMAP_C}:3780-3784,3847-3849,3906-3910"
+)
 REJECTED = rule("14/poll/rejected", clause="14.poll.error", source=f"{NETMAP_C}:3818-3820,3871-3874")
 FAILED = rule("14/poll/sync-failed", clause="14.poll.error", source=f"{NETMAP_C}:3822-3823,3889-3890")
 UNBOUND = rule("14/poll/unbound", clause="14.poll.unbound", source=f"{NETMAP_C}:3701-3703")

@@ -47,8 +47,12 @@ RANGE_ALL = rule("14/register/ring_range/all", clause=_MODE, source=f"{NETMAP_C}
 RANGE_SW = rule("14/register/ring_range/host", clause=_MODE, source=f"{NETMAP_C}:1922-1934")
 RANGE_ONE = rule("14/register/ring_range/one", clause=_MODE, source=f"{NETMAP_C}:1935-1949")
 RANGE_ONE_SW = rule("14/register/ring_range/one-host", clause=_MODE, source=f"{NETMAP_C}:1950-1968")
-RANGE_NO_HOST = rule("14/register/ring_range/no-host-rings", clause=_MODE, source=f"{NETMAP_C}:1924-1927,1951-1954")
-RANGE_RINGID = rule("14/register/ring_range/no-such-ring", clause=_MODE, source=f"{NETMAP_C}:1936-1940,1955-1959")
+RANGE_NO_HOST = rule(
+    "14/register/ring_range/no-host-rings", clause=_MODE, source=f"{NETMAP_C}:1924-1927,1951-1954"
+)
+RANGE_RINGID = rule(
+    "14/register/ring_range/no-such-ring", clause=_MODE, source=f"{NETMAP_C}:1936-1940,1955-1959"
+)
 RANGE_MODE = rule("14/register/ring_range/no-such-mode", clause=_MODE, source=f"{NETMAP_C}:1969-1972")
 
 

@@ -23,7 +23,9 @@ PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
 TX_NOTHING = rule("14/pipe/txsync/nothing-new", clause="14.pipe.txsync", source=f"{PIPE_C}:201-208")
 TX_MOVED = rule("14/pipe/txsync/handed-over", clause="14.pipe.txsync", source=f"{PIPE_C}:210-226")
 TX_PUBLISHED = rule("14/pipe/txsync/published", clause="14.pipe.whole-packets", source=f"{PIPE_C}:232-236")
-TX_WITHHELD = rule("14/pipe/txsync/incomplete", clause="14.pipe.whole-packets", source=f"{PIPE_C}:210-211,223,232")
+TX_WITHHELD = rule(
+    "14/pipe/txsync/incomplete", clause="14.pipe.whole-packets", source=f"{PIPE_C}:210-211,223,232"
+)
 RX_NOTHING = rule("14/pipe/rxsync/nothing-released", clause="14.pipe.rxsync", source=f"{PIPE_C}:257-264")
 RX_RELEASED = rule("14/pipe/rxsync/released", clause="14.pipe.rxsync", source=f"{PIPE_C}:266-279")
 NOTIFY = rule("14/pipe/notify", clause="14.poll.wakeup", source=f"{PIPE_C}:235,285")
