@@ -103,9 +103,13 @@ class Execution:
     def _do_put(self, ring: str) -> None:
         pass
 
-    def _do_timestamp(self, ring: str) -> None:
+    def _do_timestamp(self, ring: str) -> bool:
+        view = bind.view(self.s, self.s.krings[ring])
+        if self.s.params.no_timestamp and not view.flags & api14.NR_TIMESTAMP:
+            return False
         # The model has no clock. Any time but zero tells that the ring was stamped.
-        bind.view(self.s, self.s.krings[ring]).ts_sec = 1
+        view.ts_sec = 1
+        return True
 
     def _do_reinit_slots(self, ring: str) -> None:
         k = self.s.krings[ring]

@@ -30,28 +30,28 @@ GLOBAL_ID = 1
 RESERVED = frozenset({0, 1})
 
 _POOL = "14.memory.pool"
-CONFIG = rule("14/memory/config_pool/rounded", clause="14.memory.rounding", source=f"{MEM2_C}:1337-1420")
+CONFIG = rule("14/memory/config_pool/rounded", clause="14.memory.rounding", source=f"{MEM2_C}:1326-1400")
 CONFIG_SIZE = rule(
-    "14/memory/config_pool/bad-size", clause="14.memory.rounding", source=f"{MEM2_C}:1354-1377"
+    "14/memory/config_pool/bad-size", clause="14.memory.rounding", source=f"{MEM2_C}:1339-1354"
 )
 CONFIG_NUM = rule(
-    "14/memory/config_pool/bad-number", clause="14.memory.rounding", source=f"{MEM2_C}:1378-1382"
+    "14/memory/config_pool/bad-number", clause="14.memory.rounding", source=f"{MEM2_C}:1355-1359"
 )
 CONFIG_CLUSTER = rule(
-    "14/memory/config_pool/no-cluster", clause="14.memory.rounding", source=f"{MEM2_C}:1388-1404"
+    "14/memory/config_pool/no-cluster", clause="14.memory.rounding", source=f"{MEM2_C}:1366-1380"
 )
-TAKEN = rule("14/memory/obj_malloc/lowest", clause=_POOL, source=f"{MEM2_C}:1014-1058")
-EXHAUSTED = rule("14/memory/obj_malloc/none-left", clause=_POOL, source=f"{MEM2_C}:1026-1029")
-TOO_LARGE = rule("14/memory/obj_malloc/too-large", clause=_POOL, source=f"{MEM2_C}:1021-1024")
-FREED = rule("14/memory/obj_free/freed", clause=_POOL, source=f"{MEM2_C}:1065-1083")
-FREED_TWICE = rule("14/memory/obj_free/already-free", clause=_POOL, source=f"{MEM2_C}:1075-1077")
-FREED_WILD = rule("14/memory/obj_free/no-such-object", clause=_POOL, source=f"{MEM2_C}:1069-1072")
-EXTRA = rule("14/memory/extra_alloc/chain", clause="14.memory.extra-buffers", source=f"{MEM2_C}:1142-1169")
+TAKEN = rule("14/memory/obj_malloc/lowest", clause=_POOL, source=f"{MEM2_C}:1037-1059")
+EXHAUSTED = rule("14/memory/obj_malloc/none-left", clause=_POOL, source=f"{MEM2_C}:1030-1033")
+TOO_LARGE = rule("14/memory/obj_malloc/too-large", clause=_POOL, source=f"{MEM2_C}:1025-1028")
+FREED = rule("14/memory/obj_free/freed", clause=_POOL, source=f"{MEM2_C}:1081-1085")
+FREED_TWICE = rule("14/memory/obj_free/already-free", clause=_POOL, source=f"{MEM2_C}:1076-1080")
+FREED_WILD = rule("14/memory/obj_free/no-such-object", clause=_POOL, source=f"{MEM2_C}:1072-1075")
+EXTRA = rule("14/memory/extra_alloc/chain", clause="14.memory.extra-buffers", source=f"{MEM2_C}:1138-1162")
 EXTRA_SHORT = rule(
-    "14/memory/extra_alloc/cut", clause="14.memory.extra-buffers", source=f"{MEM2_C}:1155-1160"
+    "14/memory/extra_alloc/cut", clause="14.memory.extra-buffers", source=f"{MEM2_C}:1150-1154"
 )
-ID_NEXT = rule("14/memory/assign_id/next-free", clause="14.memory.ids", source=f"{MEM2_C}:646-676")
-FORGOTTEN = rule("14/memory/deref/last-user", clause="14.memory.last-user", source=f"{MEM2_C}:442-453")
+ID_NEXT = rule("14/memory/assign_id/next-free", clause="14.memory.ids", source=f"{MEM2_C}:655-684")
+FORGOTTEN = rule("14/memory/deref/last-user", clause="14.memory.last-user", source=f"{MEM2_C}:475-500")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ class Limits:
 IF_LIMITS = Limits(api14.netmap_if.SIZE, 4096, 1, 100)
 RING_LIMITS = Limits(api14.netmap_ring.SIZE, 32 * PAGE, 2, 1024)
 BUF_LIMITS = Limits(64, 65536, 4, 1_000_000)
+PRIVATE_LIMITS = (IF_LIMITS, RING_LIMITS, BUF_LIMITS)
+GLOBAL_LIMITS = (Limits(api14.netmap_if.SIZE, 4096, 10, 10_000), RING_LIMITS, BUF_LIMITS)
 
 #: (size, number) of the global region's three pools, and the least a private region gets.
 GLOBAL_PARAMS = ((1024, 100), (9 * PAGE, 200), (2048, 20 * 4096 * 2))
@@ -240,11 +242,16 @@ class Allocator:
         return self.if_pool.memtotal + self.ring_pool.memtotal + buf_idx * self.buf_pool.objsize
 
 
-def new_allocator(id: int, private: bool, params: Iterable[tuple[int, int]]) -> Step[Allocator]:
+def new_allocator(
+    id: int,
+    private: bool,
+    params: Iterable[tuple[int, int]],
+    pool_limits: tuple[Limits, ...] = PRIVATE_LIMITS,
+) -> Step[Allocator]:
     """An allocator whose buffers 0 and 1 are taken; EINVAL when a pool cannot be laid out."""
     pools: list[ObjPool] = []
     fired: tuple[str, ...] = ()
-    for (size, num), limits in zip(params, (IF_LIMITS, RING_LIMITS, BUF_LIMITS), strict=True):
+    for (size, num), limits in zip(params, pool_limits, strict=True):
         step = config_pool(num, size, limits)
         fired += step.fired
         if not step.outcome.ok:
@@ -254,12 +261,13 @@ def new_allocator(id: int, private: bool, params: Iterable[tuple[int, int]]) -> 
 
 
 def global_allocator() -> Allocator:
-    """The region all NICs share."""
-    pools = [
-        config_pool(num, size, replace(limits, nummax=max(limits.nummax, num))).state
-        for (size, num), limits in zip(GLOBAL_PARAMS, (IF_LIMITS, RING_LIMITS, BUF_LIMITS), strict=True)
-    ]
-    return Allocator(GLOBAL_ID, False, pools[0], pools[1], replace(pools[2], used=RESERVED), refs=1)
+    """The region all NICs share, as the module loads."""
+    return replace(new_allocator(GLOBAL_ID, False, GLOBAL_PARAMS, GLOBAL_LIMITS).state, refs=1)
+
+
+def pool_params(a: Allocator) -> tuple[tuple[int, int], ...]:
+    """(size, number) of an allocator's three pools as they are laid out."""
+    return tuple((p.objsize, p.objtotal) for p in (a.if_pool, a.ring_pool, a.buf_pool))
 
 
 def deref(a: Allocator) -> Step[Allocator]:

@@ -15,7 +15,7 @@ from typing import Any
 from netmap_spec.abi import api14
 
 from ..core.memory import Region
-from ..core.outcome import NotModelled, errno
+from ..core.outcome import NotModelled, errno, fault
 from ..core.step import rule
 from . import bind, memory, request
 from .bind import Refused, krings_get, rings_create
@@ -26,18 +26,32 @@ from .state import DIRECTIONS, RX, TX, Adapter, File, System
 
 NETMAP_C = request.NETMAP_C
 PIPE_C = request.PIPE_C
+GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
+
+#: The numbers of host rings a request asks for stay with the port though the request failed.
+HOST_RINGS_STICK = "14.host-rings-stick"
+#: The second end of a shared pair asks for more host rings than were made with the first.
+HOST_RINGS_OVERRUN = "14.veth-host-rings-overrun"
+AS_WRITTEN = frozenset({HOST_RINGS_STICK, HOST_RINGS_OVERRUN})
 
 _BOUND = "14.register.once"
-BOUND_TWICE = rule("14/register/already-bound", clause=_BOUND, source=f"{NETMAP_C}:2798-2801")
-BOUND = rule("14/register/bound", clause="14.register.result", source=f"{NETMAP_C}:2862-2905")
-NOTHING_LEFT = rule("14/register/refused", clause="14.register.failure", source=f"{NETMAP_C}:2690-2707")
-MEM_ID = rule("14/register/mem-id/unknown", clause="14.memory.ids", source=f"{NETMAP_C}:2822-2834")
-OLD_MODE = rule("14/register/mode/pipe", clause="14.register.names", source=f"{NETMAP_C}:1592-1597")
-PIPE_MODE = rule("14/register/pipe/mode", clause="14.pipe.modes", source=f"{PIPE_C}:682-685")
-PIPE_FOUND = rule("14/register/pipe/found", clause="14.pipe.ends", source=f"{PIPE_C}:731-745")
-PIPE_MADE = rule("14/register/pipe/made", clause="14.pipe.ends", source=f"{PIPE_C}:752-843")
-PARENT_MADE = rule("14/register/pipe/parent-made", clause="14.pipe.parent", source=f"{PIPE_C}:701-721")
-NO_PORT = rule("14/register/no-such-port", clause="14.register.names", source=f"{NETMAP_C}:1653-1657")
+BOUND_TWICE = rule("14/register/already-bound", clause=_BOUND, source=f"{NETMAP_C}:2807-2810")
+BOUND = rule("14/register/bound", clause="14.register.result", source=f"{NETMAP_C}:2872-2916")
+NOTHING_LEFT = rule("14/register/refused", clause="14.register.failure", source=f"{NETMAP_C}:2692-2708")
+MEM_ID = rule("14/register/mem-id/unknown", clause="14.memory.ids", source=f"{NETMAP_C}:2826-2837")
+OLD_MODE = rule("14/register/mode/pipe", clause="14.register.names", source=f"{NETMAP_C}:1583-1588")
+PIPE_MODE = rule("14/register/pipe/mode", clause="14.pipe.modes", source=f"{PIPE_C}:688-691")
+PIPE_FOUND = rule("14/register/pipe/found", clause="14.pipe.ends", source=f"{PIPE_C}:730-746")
+PIPE_MADE = rule("14/register/pipe/made", clause="14.pipe.ends", source=f"{PIPE_C}:752-850")
+PARENT_MADE = rule("14/register/pipe/parent-made", clause="14.pipe.parent", source=f"{PIPE_C}:693-722")
+OVERRUN = rule(
+    "14/register/host-rings/overrun",
+    clause="14.host.counts",
+    source=f"{NETMAP_C}:1669-1676",
+    switch=HOST_RINGS_OVERRUN,
+)
+HOST_ONLY = rule("14/register/host-only", clause="14.register.names", source=f"{GENERIC_C}:1086-1090")
+NO_PORT = rule("14/register/no-such-port", clause="14.register.names", source=f"{NETMAP_C}:1641-1645")
 
 
 def register(s: System, file: int, fields: Mapping[str, Any], switches: frozenset[str]) -> Result:
@@ -48,8 +62,13 @@ def register(s: System, file: int, fields: Mapping[str, Any], switches: frozense
     try:
         out = _register(s, file, req, fired, switches)
     except Refused as refused:
+        asked = s.adapters.get(req.name)
         s.restore(before)
+        if HOST_RINGS_STICK in switches and asked is not None:
+            keep_host_rings(s, asked)
         return Result(errno(refused.name), (*fired, NOTHING_LEFT), req.echo())
+    except Faulted as faulted:
+        return Result(fault(faulted.lines), tuple(fired), req.echo())
     except NotModelled:
         s.restore(before)
         raise
@@ -68,7 +87,7 @@ def _register(
     if req.mem_id and req.mem_id not in s.allocators:
         fired.append(MEM_ID)
         raise Refused("EINVAL")
-    name = find(s, req, fired)
+    name = find(s, req, fired, switches)
     na = s.adapters[name]
     # The reference the descriptor holds; a pipe end that was just made is held by it alone.
     s.adapters[name] = replace(na, refs=na.refs + 1)
@@ -104,7 +123,23 @@ def _register(
 # --- finding or making the port ---------------------------------------------------------------
 
 
-def find(s: System, req: Request, fired: list[str]) -> str:
+class Faulted(Exception):
+    """The kernel faults at these source lines."""
+
+    def __init__(self, lines: str) -> None:
+        super().__init__(lines)
+        self.lines = lines
+
+
+def keep_host_rings(s: System, asked: Adapter) -> None:
+    """As written the numbers of host rings a failed request asked for are those of the next one."""
+    na = s.adapters[asked.name]
+    if na.kind == "nic" and not s.ports[na.name].driver.copies:
+        counts = (asked.host_tx_rings, asked.host_rx_rings)
+        s.adapters[na.name] = replace(na, host_tx_rings=counts[0], host_rx_rings=counts[1])
+
+
+def find(s: System, req: Request, fired: list[str], switches: frozenset[str]) -> str:
     """The adapter a request names, made if it can be. Source: netmap_get_na."""
     if req.mode in (api14.NR_REG_PIPE_MASTER, api14.NR_REG_PIPE_SLAVE):
         fired.append(OLD_MODE)
@@ -131,11 +166,18 @@ def find(s: System, req: Request, fired: list[str]) -> str:
         raise Refused("ENXIO")
     if na.kind != "nic":
         raise NotModelled("14/register/persistent", f"{na.name} is a port made for its pipes")
+    if s.ports[na.name].host_only:
+        fired.append(HOST_ONLY)
+        raise Refused("EINVAL")
+    na = nic_mode.choose_driver(s, na, fired)
     _check_mem(na, req)
-    # A port whose rings its pair made already has as many host rings as those.
-    if na.fds == 0 and not na.created:
+    if na.fds == 0:
         host_tx, host_rx = req.host_tx_rings or na.host_tx_rings, req.host_rx_rings or na.host_rx_rings
-        s.adapters[na.name] = replace(na, host_tx_rings=host_tx, host_rx_rings=host_rx)
+        if not na.created:
+            s.adapters[na.name] = replace(na, host_tx_rings=host_tx, host_rx_rings=host_rx)
+        elif HOST_RINGS_OVERRUN in switches and (host_tx > na.host_tx_rings or host_rx > na.host_rx_rings):
+            fired.append(OVERRUN)
+            raise Faulted("netmap.c:1671-1676, netmap_mem2.c:1944-1955")
     return na.name
 
 
@@ -154,6 +196,8 @@ def _pipe(s: System, req: Request, port: request.PortName, fired: list[str]) -> 
     if port.base not in s.adapters:
         shape = _make_parent(s, req, port.base, shape, fired)
     parent = s.adapters[port.base]
+    if parent.kind == "nic":
+        parent = nic_mode.choose_driver(s, parent, fired)
     _check_mem(parent, req)
     master, slave = f"{parent.name}{{{port.pipe_id}", f"{parent.name}}}{port.pipe_id}"
     mine, other = (master, slave) if port.role == "{" else (slave, master)

@@ -90,6 +90,8 @@ class Request:
         return {"nr_offset": 0, "nr_memsize": 0} | {f"nr_{n}": getattr(self, n) for n in names}
 
 
+#: Options of API 14 as scenarios name them.
+OPTIONS = ("csb", "extmem", "offsets", "eventfds", "kloop_mode", "rawopt")
 _WIDTH = {"version": 16, "ringid": 16, "tx_rings": 16, "rx_rings": 16, "mem_id": 16}
 _WIDTH |= {"host_tx_rings": 16, "host_rx_rings": 16, "flags": 64}
 
@@ -106,9 +108,9 @@ def parse_request(fields: Mapping[str, Any]) -> Request:
         key = key.removeprefix("nr_")
         if key == "name":
             values["name"] = str(value)[: NAMSIZ - 1]
-        elif key == "options":
+        elif key == "options" or key in OPTIONS:
             if value:
-                raise NotModelled("14/register/options", f"REGISTER with options {value}")
+                raise NotModelled("14/register/options", f"REGISTER with option {key} {value}")
         elif key in Request.__slots__:
             number = named(value, "NR_REG_" if key == "mode" else "NR_")
             values[key] = number % (1 << _WIDTH.get(key, 32))

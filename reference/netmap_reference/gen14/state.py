@@ -149,6 +149,14 @@ class File:
         return self.tx if t == TX else self.rx
 
 
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Module parameters. ``admode``: 0 a native driver if there is one, 1 only that, 2 always emulated."""
+
+    admode: int = 0
+    no_timestamp: int = 0
+
+
 @dataclass(slots=True)
 class System:
     """All of the kernel's state, and the regions it shares.
@@ -170,6 +178,7 @@ class System:
     woken: frozenset[int] = frozenset()
     ports: dict[str, Any] = field(default_factory=dict)
     last_mem: int = 1
+    params: Params = Params()
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""
@@ -185,6 +194,7 @@ class System:
             self.woken,
             dict(self.ports),
             self.last_mem,
+            self.params,
         )
 
     def restore(self, before: System) -> None:
@@ -206,4 +216,5 @@ class System:
             self.woken,
             frozenset(self.ports.items()),
             self.last_mem,
+            self.params,
         )

@@ -9,7 +9,7 @@ reported and their arrival is stamped. In neither case does the call fail; the n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from netmap_spec.abi import api14
@@ -19,6 +19,8 @@ from ..core.step import rule
 from .ring import (
     CONTRACT,
     REINIT,
+    REINIT_KEEPS,
+    REINIT_TRUSTS_USER,
     Kring,
     Prologue,
     UserRing,
@@ -30,11 +32,11 @@ from .ring import (
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 
-UNBOUND = rule("14/sync/unbound", clause="14.sync.unbound", source=f"{NETMAP_C}:3182-3185")
-BUSY = rule("14/sync/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3207-3210")
-TX_REINIT = rule("14/sync/tx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3217-3218")
+UNBOUND = rule("14/sync/unbound", clause="14.sync.unbound", source=f"{NETMAP_C}:3181-3184")
+BUSY = rule("14/sync/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3206-3209")
+TX_REINIT = rule("14/sync/tx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3216-3217")
 RX_REINIT = rule("14/sync/rx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3226-3228")
-STAMPED = rule("14/sync/rx/timestamp", clause="14.sync.timestamp", source=f"{NETMAP_C}:2724-2731,3236")
+STAMPED = rule("14/sync/rx/timestamp", clause="14.sync.timestamp", source=f"{NETMAP_C}:2730-2737,3236")
 
 #: The port's own part of a sync: given a ring and whether it may not be lazy, a protocol that returns "" or
 #: an errno's name.
@@ -63,10 +65,19 @@ def reinit(ring: str, switches: frozenset[str]) -> Protocol:
     k: Kring = yield ReadKernel((ring, "kring"))
     user: UserRing = yield from read_user(ring)
     step = ring_reinit(k, user, switches)
+    kring = step.state.kring
+    if REINIT_TRUSTS_USER in switches:
+        # As written the words that are kept are read before the ones that are checked.
+        kept = user
+        user = yield from read_user(ring)
+        step = ring_reinit(k, user, switches)
+        kring = step.state.kring
+        if REINIT_KEEPS in step.fired:
+            kring = replace(kring, rhead=kept.head, rcur=kept.cur, rtail=kept.tail)
     for fired in step.fired:
         yield Fired(fired)
     yield Do("reinit-slots", (ring,))
-    yield WriteKernel((ring, "kring"), step.state.kring)
+    yield WriteKernel((ring, "kring"), kring)
     if step.state.user != user:
         yield WriteUser((ring, "head"), step.state.user.head)
         yield WriteUser((ring, "cur"), step.state.user.cur)
@@ -123,8 +134,9 @@ def rxsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str]
     error = yield from port(ring, force)
     if not error:
         yield from finalize(ring)
-    yield Fired(STAMPED)
-    yield Do("timestamp", (ring,))
+    stamped = yield Do("timestamp", (ring,))
+    if stamped:
+        yield Fired(STAMPED)
     return Synced(rejected=not accepted, error=error)
 
 

@@ -10,7 +10,7 @@ descriptor name; ``actor`` says whose is meant where that matters.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,17 +19,18 @@ from netmap_spec.abi import api14
 from ..core.choice import Choose
 from ..core.effects import run
 from ..core.memory import PAGE, Region
-from ..core.outcome import NotModelled, errno
+from ..core.outcome import errno
 from ..core.step import rule
 from . import close as closing
-from . import memory, poll, register, sync
+from . import control, memory, poll, register, sync
 from .execute import Execution
 from .ports import host, pipe, wire
 from .ports.driver import DRIVERS
 from .ports.wire import Wire
 from .result import Result
-from .ring import CONTRACT, Kring
-from .state import RX, TX, Adapter, File, KringState, System, ring_name
+from .ring import CONTRACT
+from .state import RX, TX, Adapter, File, System
+from .view import WorldView
 
 __all__ = ["PortConfig", "Result", "World"]
 
@@ -62,10 +63,10 @@ class PortConfig:
     driver: str = "generic nic"
 
 
-class World:
+class World(WorldView):
     """One netmap device with its ports. ``switches`` are the deviations that are on, and may be replaced."""
 
-    __slots__ = ("_s", "configs", "switches")
+    __slots__ = ("configs", "switches")
 
     def __init__(self, ports: Sequence[PortConfig] = (), switches: frozenset[str] = CONTRACT) -> None:
         self.switches = switches
@@ -75,15 +76,22 @@ class World:
         self._s.allocators[a.id], self._s.regions[a.id] = a, Region(a.memsize)
         for number, p in enumerate(ports):
             driver = DRIVERS.get("emulated" if p.emulated else p.driver)
+            if p.kind not in ("nic", "host-only"):
+                raise ValueError(f"port {p.name}: kind '{p.kind}' is neither nic nor host-only")
             if driver is None:
                 raise ValueError(f"port {p.name}: no driver '{p.driver}', there is {', '.join(DRIVERS)}")
-            shared = p.peer if driver.shares else ""
             self._s.adapters[p.name] = Adapter(
                 p.name, "nic", number, a.id, p.tx_rings, p.rx_rings, p.tx_slots, p.rx_slots,
-                host_rings=True, host_tx_rings=1, host_rx_rings=1, refs=1, peer=shared,
+                host_rings=True, host_tx_rings=1, host_rx_rings=1, refs=1,
             )  # fmt: skip
             self._s.ports[p.name] = Wire(
-                driver, p.mtu, p.peer, incoming=((),) * p.rx_rings, partial=(b"",) * p.tx_rings
+                driver,
+                driver,
+                p.mtu,
+                p.peer,
+                incoming=((),) * p.rx_rings,
+                partial=(b"",) * p.tx_rings,
+                host_only=p.kind == "host-only",
             )
         for p in ports:
             if p.peer and p.peer not in self._s.adapters:
@@ -148,8 +156,8 @@ class World:
     def register(self, fd: str, fields: Mapping[str, Any], choose: Choose, actor: str = "main") -> Result:
         """NIOCCTRL with NETMAP_REQ_REGISTER. Fields are ``nmreq_register``'s without ``nr_``, and ``name``.
 
-        Raises :class:`NotModelled` for ports and options this model does not have, ``ValueError`` for
-        fields netmap does not have.
+        Raises :class:`~..core.outcome.NotModelled` for ports and options this model does not have,
+        ``ValueError`` for fields netmap does not have.
         """
         file = self._file(fd, actor)
         if file is None:
@@ -159,12 +167,34 @@ class World:
     def ctl(
         self, fd: str, request: str, fields: Mapping[str, Any], choose: Choose, actor: str = "main"
     ) -> Result:
-        """Any other NIOCCTRL request. Raises :class:`NotModelled`."""
+        """Any other NIOCCTRL request: PORT_INFO_GET and POOLS_INFO_GET.
+
+        Raises :class:`~..core.outcome.NotModelled` for the rest.
+        """
         if self._file(fd, actor) is None:
             return Result(errno("EBADF"))
-        if request in ("REGISTER", "NETMAP_REQ_REGISTER"):
+        request = request.removeprefix("NETMAP_REQ_")
+        if request == "REGISTER":
             return self.register(fd, fields, choose, actor)
-        raise NotModelled(f"14/control/{request.lower().replace('_', '-')}", f"NIOCCTRL {request}")
+        return control.control(self._s, request, fields, self.switches)
+
+    def sysctl(self, name: str, value: int) -> Result:
+        """Set a module parameter. Raises :class:`~..core.outcome.NotModelled` for most of them."""
+        return control.set_parameter(self._s, name, value)
+
+    def read(self, fd: str, actor: str = "main") -> Result:
+        """read(2): not a thing this device does."""
+        return Result(errno("EBADF" if self._file(fd, actor) is None else "EINVAL"), (control.NO_IO,))
+
+    def write(self, fd: str, actor: str = "main") -> Result:
+        """write(2): not a thing this device does."""
+        return Result(errno("EBADF" if self._file(fd, actor) is None else "EINVAL"), (control.NO_IO,))
+
+    def ioctl(self, fd: str, code: int, actor: str = "main") -> Result:
+        """An ioctl netmap does not have. Raises ``ValueError`` for one that has its own method."""
+        if code in {c for codes in api14.IOCTLS.values() for c in codes.values()}:
+            raise ValueError(f"ioctl {code:#x} is netmap's own")
+        return Result(errno("EBADF" if self._file(fd, actor) is None else "EOPNOTSUPP"), (control.NO_IOCTL,))
 
     def mmap(
         self,
@@ -291,86 +321,3 @@ class World:
         """(clause, ring) of every progress clause that is not met now; see :func:`.ports.wire.owed`."""
         found = ((wire.owed(self._s, k), name) for name, k in sorted(self._s.krings.items()))
         return [(clause, name) for clause, name in found if clause]
-
-    # --- the application's memory -------------------------------------------------------------
-
-    def region(self, fd: str) -> Region:
-        """The bytes a descriptor's mapping shows."""
-        return self._s.regions[self._allocator(self._bound_file(fd)).id]
-
-    def nifp(self, fd: str) -> api14.netmap_if:
-        """The descriptor's netmap_if, over the real bytes."""
-        f = self._bound_file(fd)
-        return api14.netmap_if(self.region(fd), self._allocator(f).if_offset(f.nifp))
-
-    def ring(self, fd: str, name: str) -> api14.netmap_ring:
-        """A ring the descriptor is bound to (``tx0``), over the real bytes. ``KeyError`` for any other."""
-        k = self._kring(fd, name)
-        return api14.netmap_ring(self.region(fd), self._allocator(self._bound_file(fd)).ring_offset(k.ring))
-
-    def rings(self, fd: str) -> dict[str, int]:
-        """The rings a descriptor is bound to; equal numbers are the same ring."""
-        f = self._bound_file(fd)
-        number = self._s.adapters[f.adapter].number
-        return {
-            f"{t}{i}": (number << 18) + ((t == TX) << 17) + i for t in (TX, RX) for i in range(*f.range(t))
-        }
-
-    def buffer(self, fd: str, buf_idx: int) -> tuple[int, int]:
-        """(offset, size) of a buffer in the region, bytes. ``IndexError`` for one the pool does not have."""
-        a = self._allocator(self._bound_file(fd))
-        if not 0 <= buf_idx < a.buffers:
-            raise IndexError(f"buffer {buf_idx} of {a.buffers}")
-        return a.buf_offset(buf_idx), a.buf_size
-
-    # --- white box ----------------------------------------------------------------------------
-
-    def kring(self, fd: str, name: str) -> Kring:
-        """The kernel's positions in a ring the descriptor is bound to."""
-        return self._kring(fd, name).pos
-
-    def system(self) -> System:
-        """The kernel's state, for invariants and proofs; not for drivers of the model."""
-        return self._s
-
-    # --- lookups ------------------------------------------------------------------------------
-
-    def _port(self, port: str, side: str) -> Wire:
-        if port not in self._s.ports or side not in ("wire", "host"):
-            raise LookupError(f"there is no {side} side of a port {port}")
-        found: Wire = self._s.ports[port]
-        return found
-
-    @staticmethod
-    def _anyone(table: Iterable[tuple[str, str]], fd: str) -> tuple[str, str] | None:
-        return min((k for k in table if k[1] == fd), default=None)
-
-    def _holder(self, fd: str, actor: str) -> tuple[str, str] | None:
-        if (actor, fd) in self._s.holders:
-            return (actor, fd)
-        return self._anyone(self._s.holders, fd)
-
-    def _file(self, fd: str, actor: str) -> int | None:
-        key = self._holder(fd, actor)
-        return None if key is None else self._s.holders[key]
-
-    def _bound_file(self, fd: str) -> File:
-        key = self._holder(fd, "main") or self._anyone(self._s.mapped, fd)
-        file = self._s.holders.get(key, self._s.mapped.get(key)) if key else None
-        if file is None or not self._s.files[file].adapter:
-            raise LookupError(f"{fd} is not bound to a port")
-        return self._s.files[file]
-
-    def _allocator(self, f: File) -> memory.Allocator:
-        return self._s.allocators[self._s.adapters[f.adapter].mem]
-
-    def _bound(self, f: File, t: str) -> tuple[str, ...]:
-        return tuple(ring_name(f.adapter, t, i) for i in range(*f.range(t)))
-
-    def _kring(self, fd: str, name: str) -> KringState:
-        f = self._bound_file(fd)
-        t, index = name[:2], int(name[2:])
-        first, last = f.range(t)
-        if not first <= index < last:
-            raise KeyError(f"{fd} is not bound to {name}")
-        return self._s.krings[ring_name(f.adapter, t, index)]

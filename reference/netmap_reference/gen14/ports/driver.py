@@ -21,8 +21,8 @@ VLAN_HLEN = 4
 class Driver:
     """``copies``: the emulated adapter, which copies between slots and the system's own packets.
     ``shares``: both ends of a veth pair in one memory, as a pipe. ``fragments``: slots with NS_MOREFRAG are
-    gathered into one frame. ``clears_fragments``: do they lose that flag when they are sent: ``yes``, ``no`` or
-    ``may``. ``rx_buf_max``: the most one receive slot takes, bytes; a larger MTU needs ``fragments``.
+    gathered into one frame. ``clears_fragments``: do they lose that flag when they are sent, ``yes``, ``no``
+    or ``may``. ``rx_buf_max``: the most one receive slot takes, bytes; a larger MTU needs ``fragments``.
     ``pads``: frames below 60 bytes are padded on the wire.
     """
 
@@ -48,7 +48,7 @@ DRIVERS = {
 
 
 def mtu_fits(mtu: int, buf_size: int, rx_buf_max: int, fragments: bool) -> bool:
-    """Does a frame of this MTU fit buffers of ``buf_size`` bytes? Source: netmap_buf_size_validate."""
+    """Does a frame of this MTU fit buffers of ``buf_size``? Source: netmap_buf_size_validate."""
     if mtu <= rx_buf_max:
         return buf_size >= mtu
     return fragments and buf_size >= rx_buf_max

@@ -9,20 +9,54 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...core.outcome import NotModelled
 from ...core.step import rule
 from .. import bind, memory
 from ..bind import Refused, krings_of, mode_commit
 from ..state import RX, TX, Adapter, File, System
 from . import nic, pipe_ends, wire
-from .driver import mtu_fits
+from .driver import DRIVERS, mtu_fits
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 VETH_H = "luigirizzo/netmap:LINUX/veth_netmap.h@89607e14"
 
-MTU = rule("14/nic/register/mtu", clause="14.nic.mtu", source=f"{NETMAP_C}:2270-2313,2623-2643")
-ON = rule("14/nic/register/on", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4541-4555")
-OFF = rule("14/nic/unregister/off", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4557-4570")
-PAIR = rule("14/nic/register/pair", clause="14.nic.veth", source=f"{VETH_H}:101-172")
+ADMODE_NATIVE = 1
+ADMODE_GENERIC = 2
+
+NO_NATIVE = rule("14/nic/driver/no-native", clause="14.nic.driver", source=f"{NETMAP_C}:1511-1514")
+DRIVER = rule("14/nic/driver/changed", clause="14.nic.driver", source=f"{NETMAP_C}:1488-1536")
+MTU = rule("14/nic/register/mtu", clause="14.nic.mtu", source=f"{NETMAP_C}:2245-2286,2606-2622")
+ON = rule("14/nic/register/on", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4540-4553")
+OFF = rule("14/nic/unregister/off", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4555-4569")
+PAIR = rule("14/nic/register/pair", clause="14.nic.veth", source=f"{VETH_H}:103-177")
+
+
+def choose_driver(s: System, na: Adapter, fired: list[str]) -> Adapter:
+    """Which driver is in charge from now on; a port that is in use, or has pipes, keeps the one it has.
+
+    EOPNOTSUPP when only a native driver is allowed and the port has none. Source: netmap_get_hw_na.
+    """
+    w: wire.Wire = s.ports[na.name]
+    if na.fds or na.created or na.pipes:
+        return na
+    driver = w.native
+    if s.params.admode == ADMODE_NATIVE and driver.copies:
+        fired.append(NO_NATIVE)
+        raise Refused("EOPNOTSUPP")
+    if s.params.admode == ADMODE_GENERIC:
+        driver = DRIVERS["emulated"]
+    peer = w.peer if driver.shares else ""
+    if peer and s.adapters[peer].created and not s.ports[peer].driver.shares:
+        raise NotModelled("14/nic/veth/mixed", f"{na.name} is native while {peer} is emulated")
+    s.ports[na.name] = replace(w, driver=driver)
+    if driver is not w.driver:
+        fired.append(DRIVER)
+    s.adapters[na.name] = na = replace(na, peer=peer)
+    if peer and not s.adapters[peer].created:
+        # The other end's rings will be made together with these, so it cannot choose any more.
+        s.adapters[peer] = replace(s.adapters[peer], peer=na.name)
+        s.ports[peer] = replace(s.ports[peer], driver=driver)
+    return na
 
 
 def paired(s: System, na: Adapter) -> bool:

@@ -24,11 +24,11 @@ from .nic import rx_room, tx_pending
 GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 
-SENT = rule("14/wire/sent", clause="14.nic.order", source=f"{GENERIC_C}:710-760")
-UNSENT = rule("14/wire/not-sent", clause="14.nic.lengths", source=f"{GENERIC_C}:745-757")
-TO_HOST = rule("14/wire/to-host", clause="14.nic.netmap-mode", source=f"{GENERIC_C}:817-820")
-LOST = rule("14/wire/lost", clause="14.nic.loss", source=f"{GENERIC_C}:822-834")
-ARRIVE = rule("14/wire/arrived", clause="14.poll.wakeup", source=f"{GENERIC_C}:838-855")
+SENT = rule("14/wire/sent", clause="14.nic.order", source=f"{GENERIC_C}:687-771")
+UNSENT = rule("14/wire/not-sent", clause="14.nic.lengths", source=f"{GENERIC_C}:754-767")
+TO_HOST = rule("14/wire/to-host", clause="14.nic.netmap-mode", source=f"{GENERIC_C}:828-831")
+LOST = rule("14/wire/lost", clause="14.nic.loss", source=f"{GENERIC_C}:833-844")
+ARRIVE = rule("14/wire/arrived", clause="14.poll.wakeup", source=f"{GENERIC_C}:845-863")
 COMPLETE = rule("14/wire/completed", clause="14.poll.wakeup", source=f"{NETMAP_C}:4471-4498")
 
 
@@ -43,18 +43,22 @@ class Frame(NamedTuple):
 class Wire:
     """The surroundings of one port.
 
-    ``incoming`` has, per receive ring, the frames on their way; ``partial`` per transmit ring the
-    fragments of a frame that is not complete. ``wire_out`` and ``host_out`` hold what left to where
-    nothing of this machine's netmap listens, oldest first.
+    ``driver`` is the one in charge, ``native`` the one the port is configured with: an administrator can
+    force emulation. ``incoming`` has, per receive ring, the frames on their way; ``partial``, per transmit
+    ring, the fragments of a frame that is not complete. ``wire_out`` and ``host_out`` hold what left to where
+    nothing of this machine's netmap listens, oldest first. A ``host_only`` port has no rings a descriptor
+    could be bound to, such as a loopback interface.
     """
 
     driver: Driver = GENERIC
+    native: Driver = GENERIC
     mtu: int = 1500
     peer: str = ""
     incoming: tuple[tuple[Frame, ...], ...] = ()
     partial: tuple[bytes, ...] = ()
     wire_out: tuple[bytes, ...] = ()
     host_out: tuple[bytes, ...] = ()
+    host_only: bool = False
 
 
 def pick(choose: Choose, name: str, where: str, low: int, high: int, unit: str = "slots") -> int:
