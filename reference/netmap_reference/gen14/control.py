@@ -24,12 +24,12 @@ NETMAP_C = request.NETMAP_C
 LEGACY_C = "luigirizzo/netmap:sys/dev/netmap/netmap_legacy.c@89607e14"
 LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 
-INFO = rule("14/control/port-info/port", clause="14.control.port-info", source=f"{NETMAP_C}:2923-2998")
-INFO_MEM = rule("14/control/port-info/memory", clause="14.control.port-info", source=f"{NETMAP_C}:2961-2977")
-POOLS = rule("14/control/pools-info", clause="14.control.pools-info", source=f"{NETMAP_C}:3110-3154")
+INFO = rule("14/control/port-info/port", clause="14.control.port-info", source=f"{NETMAP_C}:2929-2995")
+INFO_MEM = rule("14/control/port-info/memory", clause="14.control.port-info", source=f"{NETMAP_C}:2964-2979")
+POOLS = rule("14/control/pools-info", clause="14.control.pools-info", source=f"{NETMAP_C}:3097-3139")
 NO_IO = rule("14/control/read-write", clause="14.control.not-a-stream", source=f"{LINUX_C}:1562-1572")
-NO_IOCTL = rule("14/control/unknown-ioctl", clause="14.control.not-a-stream", source=f"{LEGACY_C}:432-435")
-PARAMETER = rule("14/control/parameter", clause="14.control.parameters", source=f"{NETMAP_C}:551-585")
+NO_IOCTL = rule("14/control/unknown-ioctl", clause="14.control.not-a-stream", source=f"{LEGACY_C}:432-436")
+PARAMETER = rule("14/control/parameter", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
 
 _INFO = ("tx_slots", "rx_slots", "tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings", "mem_id")
 _MEMORY = ("if_size", "if_num", "ring_size", "ring_num", "buf_size", "buf_num")

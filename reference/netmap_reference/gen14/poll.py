@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, SelRecord, WriteKernel
+from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, SelRecord, Sleep, WriteKernel
 from ..core.step import Step, rule
 from .ring import CONTRACT, Kring
 from .sync import PortSync, Synced, rxsync_ring, txsync_ring
@@ -133,6 +133,15 @@ def poll(
         else:
             yield Fired(RX_AGAIN)
     return Polled(tx, rx, error)
+
+
+def wait(fd: Bound, want_tx: bool, want_rx: bool, tx_port: PortSync, rx_port: PortSync) -> Protocol:
+    """What the system makes of :func:`poll`: scan, sleep until woken, scan again until one is ready."""
+    while True:
+        polled: Polled = yield from poll(fd, want_tx, want_rx, tx_port, rx_port)
+        if polled.tx or polled.rx or polled.error:
+            return polled
+        yield Sleep()
 
 
 def _record(selinfo: str) -> Protocol:

@@ -47,10 +47,10 @@ PARENT_MADE = rule("14/register/pipe/parent-made", clause="14.pipe.parent", sour
 OVERRUN = rule(
     "14/register/host-rings/overrun",
     clause="14.host.counts",
-    source=f"{NETMAP_C}:1669-1676",
+    source=f"{NETMAP_C}:1654-1663",
     switch=HOST_RINGS_OVERRUN,
 )
-HOST_ONLY = rule("14/register/host-only", clause="14.register.names", source=f"{GENERIC_C}:1086-1090")
+HOST_ONLY = rule("14/register/host-only", clause="14.register.names", source=f"{GENERIC_C}:1086-1089")
 NO_PORT = rule("14/register/no-such-port", clause="14.register.names", source=f"{NETMAP_C}:1641-1645")
 
 
@@ -177,7 +177,7 @@ def find(s: System, req: Request, fired: list[str], switches: frozenset[str]) ->
             s.adapters[na.name] = replace(na, host_tx_rings=host_tx, host_rx_rings=host_rx)
         elif HOST_RINGS_OVERRUN in switches and (host_tx > na.host_tx_rings or host_rx > na.host_rx_rings):
             fired.append(OVERRUN)
-            raise Faulted("netmap.c:1671-1676, netmap_mem2.c:1944-1955")
+            raise Faulted("netmap.c:1658-1663, netmap_mem2.c:1981-1984")
     return na.name
 
 

@@ -24,7 +24,8 @@ from ..core.step import rule
 from . import close as closing
 from . import control, memory, poll, register, sync
 from .execute import Execution
-from .ports import host, pipe, wire
+from .notify import interrupt, notify
+from .ports import host, wire
 from .ports.driver import DRIVERS
 from .ports.wire import Wire
 from .result import Result
@@ -290,7 +291,8 @@ class World(WorldView):
         fired, ring = host.transmit(self._s, port, data, choose)
         if ring:
             x = Execution(self._s, -1, choose, self.switches)
-            run(pipe.notify(ring), x)
+            run(notify(ring), x)
+            fired = [*fired, *x.fired]
         return Result(fired=tuple(fired))
 
     def frames(self, port: str, side: str) -> list[bytes]:
@@ -312,9 +314,8 @@ class World(WorldView):
             k = self._s.krings[name]
             count = wire.pick(choose, f"nic.{k.t}-interrupt", name, 0, wire.movable(self._s, k))
             if count:
-                self._s.krings[name] = replace(k, announced=k.announced + count)
                 x.fired.append(wire.ARRIVE if k.t == RX else wire.COMPLETE)
-                run(pipe.notify(name), x)
+                run(interrupt(name, count), x)
         return Result(fired=tuple(x.fired))
 
     def owed(self) -> list[tuple[str, str]]:

@@ -23,8 +23,8 @@ VETH_H = "luigirizzo/netmap:LINUX/veth_netmap.h@89607e14"
 ADMODE_NATIVE = 1
 ADMODE_GENERIC = 2
 
-NO_NATIVE = rule("14/nic/driver/no-native", clause="14.nic.driver", source=f"{NETMAP_C}:1511-1514")
-DRIVER = rule("14/nic/driver/changed", clause="14.nic.driver", source=f"{NETMAP_C}:1488-1536")
+NO_NATIVE = rule("14/nic/driver/no-native", clause="14.nic.driver", source=f"{NETMAP_C}:1513-1517")
+DRIVER = rule("14/nic/driver/changed", clause="14.nic.driver", source=f"{NETMAP_C}:1478-1545")
 MTU = rule("14/nic/register/mtu", clause="14.nic.mtu", source=f"{NETMAP_C}:2245-2286,2606-2622")
 ON = rule("14/nic/register/on", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4540-4553")
 OFF = rule("14/nic/unregister/off", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4555-4569")

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from netmap_spec.abi import api14
 
-from ...core.effects import Do, Fired, Protocol, ReadKernel, Wake, WriteKernel
+from ...core.effects import Do, Fired, Protocol, ReadKernel, WriteKernel
 from ...core.step import Step, rule
+from ..notify import notify
 from ..ring import Kring, advance, distance, nm_next, nm_prev
 
 PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
@@ -28,7 +29,6 @@ TX_WITHHELD = rule(
 )
 RX_NOTHING = rule("14/pipe/rxsync/nothing-released", clause="14.pipe.rxsync", source=f"{PIPE_C}:257-264")
 RX_RELEASED = rule("14/pipe/rxsync/released", clause="14.pipe.rxsync", source=f"{PIPE_C}:266-279")
-NOTIFY = rule("14/pipe/notify", clause="14.poll.wakeup", source=f"{PIPE_C}:235,285")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,4 @@ def _commit(ring: str, peer: str, step: Step[Transfer]) -> Protocol:
     if step.state.publish >= 0:
         # The slots are stored before they are published, so that a peer never sees an old slot.
         yield WriteKernel((peer, "pipe_tail"), step.state.publish)
-        yield Fired(NOTIFY)
         yield from notify(peer)
-
-
-def notify(ring: str) -> Protocol:
-    """Wake who waits for this ring and, if anybody does, who waits for the whole port (netmap_notify)."""
-    yield Wake(ring)
-    users = yield ReadKernel((ring, "si_users"))
-    if users > 0:
-        shared = yield ReadKernel((ring, "si"))
-        yield Wake(shared)

@@ -1,0 +1,13 @@
+"""The two readings of generation 14, and what sets the second apart from the first.
+
+``CONTRACT`` is what headers, manual page and comments promise; no switch is on. ``AS_WRITTEN`` is what the
+code does; each switch is one deviation, described at the clause it breaks.
+"""
+
+from __future__ import annotations
+
+from . import register, ring
+from .ports import pipe_ends
+
+CONTRACT: frozenset[str] = frozenset()
+AS_WRITTEN: frozenset[str] = ring.AS_WRITTEN | pipe_ends.AS_WRITTEN | register.AS_WRITTEN
