@@ -7,6 +7,8 @@
 Importing costs nothing and needs no compiler; using it raises :class:`NotBuilt` until ``make native`` ran.
 """
 
-from ._library import NotBuilt
+from ._library import DeviceMissing, NotBuilt
+from .device import Device
+from .peer_process import Memory, Peer, PeerGone
 
-__all__ = ["NotBuilt"]
+__all__ = ["Device", "DeviceMissing", "Memory", "NotBuilt", "Peer", "PeerGone"]

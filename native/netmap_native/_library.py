@@ -19,6 +19,10 @@ class NotBuilt(Exception):
     """The C side is not there; one line that says how to get it."""
 
 
+class DeviceMissing(Exception):
+    """The device cannot be opened, or cannot do what was asked of it; one line."""
+
+
 def folder() -> Path:
     """Where the shared objects are expected, built or not."""
     named = os.environ.get("NETMAP_VERIFY_LIB")

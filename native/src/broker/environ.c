@@ -1,0 +1,183 @@
+/*
+ * The side of the world that is not netmap: what comes out of wires and host stacks is kept until
+ * the environment takes it; what it puts in arrives as from a wire or a host.
+ *
+ * A port in netmap mode receives into its rings; otherwise a frame from the wire goes up to the
+ * host, and one from the host goes out on the wire.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+
+struct nmb_frame {
+	struct nmb_frame *next;
+	uint32_t length;
+	uint8_t data[];
+};
+
+void
+nmb_queue_clear(struct nmb_port *p)
+{
+	struct nmb_frame *f;
+	int side;
+
+	for (side = 0; side < 2; side++) {
+		while ((f = p->queue[side]) != NULL) {
+			p->queue[side] = f->next;
+			free(f);
+		}
+		p->queue_end[side] = NULL;
+		p->queued[side] = 0;
+	}
+}
+
+/* Frames beyond NMB_FRAMES are lost: nobody takes them. */
+static void
+queue_put(struct nmb_port *p, enum nmp_side side, const uint8_t *data, uint32_t length)
+{
+	struct nmb_frame *f = p->queued[side] < NMB_FRAMES ? malloc(sizeof(*f) + length) : NULL;
+
+	if (f == NULL)
+		return;
+	f->next = NULL;
+	f->length = length;
+	memcpy(f->data, data, length);
+	if (p->queue_end[side] != NULL)
+		p->queue_end[side]->next = f;
+	else
+		p->queue[side] = f;
+	p->queue_end[side] = f;
+	p->queued[side]++;
+}
+
+int
+nmb_frame_take(const char *name, enum nmp_side side, uint8_t *data, uint32_t room)
+{
+	struct nmb_port *p = nmb_nic(name);
+	struct nmb_frame *f;
+	uint32_t length;
+
+	if (p == NULL)
+		return -ENXIO;
+	f = p->queue[side];
+	if (f == NULL)
+		return -EAGAIN;
+	if (f->length > room)
+		return -EMSGSIZE;
+	length = f->length;
+	memcpy(data, f->data, length);
+	p->queue[side] = f->next;
+	if (f->next == NULL)
+		p->queue_end[side] = NULL;
+	p->queued[side]--;
+	free(f);
+	return (int)length;
+}
+
+/* One flow, one ring: any fixed function of the addresses will do. */
+static uint32_t
+ring_for(const uint8_t *data, uint32_t length, uint32_t rings)
+{
+	uint32_t i, hash = 0;
+
+	for (i = 0; i < length && i < 14; i++)
+		hash = hash * 31 + data[i];
+	return hash % rings;
+}
+
+static void
+from_wire(struct nmb_port *p, const uint8_t *data, uint32_t length)
+{
+	uint32_t id = p->kring[NMD_RX][ring_for(data, length, p->rings[NMD_RX])];
+
+	if (nmb_krings[id].has_ring)
+		(void)nmd_nic_deliver(&nmb_ctx, id, data, length); /* a full ring drops */
+	else
+		queue_put(p, NMP_SIDE_HOST, data, length);
+}
+
+static void
+to_wire(struct nmb_port *p, const uint8_t *data, uint32_t length)
+{
+	struct nmb_port *peer = p->peer[0] != '\0' ? nmb_nic(p->peer) : NULL;
+
+	if (peer != NULL)
+		from_wire(peer, data, length);
+	else
+		queue_put(p, NMP_SIDE_WIRE, data, length);
+}
+
+static void
+from_host(struct nmb_port *p, const uint8_t *data, uint32_t length)
+{
+	uint32_t id;
+
+	if (p->fds == 0) {
+		to_wire(p, data, length);
+		return;
+	}
+	id = p->kring[NMD_RX][p->rings[NMD_RX] + ring_for(data, length, p->host[NMD_RX])];
+	if (nmb_krings[id].has_ring) /* otherwise nobody listens to the host: lost */
+		(void)nmd_nic_deliver(&nmb_ctx, id, data, length);
+}
+
+/* nmd_ctx.frame_out: a tx ring without a ring to send to, or an rx ring whose port is not open. */
+void
+nmb_frame_out(void *arg, uint32_t kring, const uint8_t *data, uint32_t length)
+{
+	const struct nmd_kring *k = &nmb_ctx.ctl->kring[kring];
+	struct nmb_port *p = nmb_nic_number(k->port);
+
+	(void)arg;
+	if (p == NULL)
+		return;
+	if (k->dir == NMD_TX && k->kind == NMD_WIRE)
+		to_wire(p, data, length);
+	else
+		queue_put(p, NMP_SIDE_HOST, data, length);
+}
+
+int
+nmb_frame_in(const char *name, enum nmp_side side, const uint8_t *data, uint32_t length)
+{
+	struct nmb_port *p = nmb_nic(name);
+
+	if (p == NULL)
+		return ENXIO;
+	if (length == 0)
+		return EINVAL;
+	if (side == NMP_SIDE_HOST)
+		from_host(p, data, length);
+	else
+		from_wire(p, data, length);
+	return 0;
+}
+
+/*
+ * Nothing is on its way by itself: frames are delivered and completions made within the call that
+ * causes them, so all that can be outstanding is a sleeper that was woken and has not looked yet.
+ */
+bool
+nmb_quiet(void)
+{
+	const struct nmb_handle *h;
+	struct pollfd p;
+	uint32_t d, i;
+
+	for (h = nmb_handles; h != NULL; h = h->next) {
+		if (h->port == NULL || !h->sleeping)
+			continue;
+		for (d = NMD_RX; d <= NMD_TX; d++) {
+			for (i = h->bound.first[d]; i < h->bound.last[d]; i++) {
+				p.fd = nmb_kring_fd(h->bound.kring[d][i]);
+				p.events = POLLIN;
+				if (poll(&p, 1, 0) > 0)
+					return false;
+			}
+		}
+	}
+	return true;
+}

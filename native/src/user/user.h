@@ -1,0 +1,36 @@
+/* Inside libnetmap_user: see netmap_verify/user.h for what it offers. */
+#ifndef NMU_INTERNAL_H
+#define NMU_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "netmap_verify/user.h"
+#include "proto.h"
+
+/*
+ * A connection to the broker of directory `named` (NULL: the usual one), which is started if there is
+ * none; -1 and errno.
+ */
+int nmu_connect(const char *named, int flags);
+
+/* Is `fd` a descriptor of this device? */
+bool nmu_ours(int fd);
+
+/*
+ * One request and its answer: 0, or the errno. `data` (of `length` bytes) may be NULL; the answer
+ * is written to `a`. At most `room` descriptors that came with it are stored in `fds`; the others
+ * are closed; *nfds tells how many. ENODEV: the broker is gone.
+ */
+int nmu_call(int fd, uint32_t op, const uint64_t arg[2], const void *data, uint32_t length,
+	     struct nmp_answer *a, int *fds, uint32_t room, uint32_t *nfds);
+
+/* ioctl NIOCCTRL: 0 or errno. */
+int nmu_control(int fd, void *header);
+
+/* Copying from and to addresses that may not be there: 0 or EFAULT. */
+int nmu_copy_in(void *to, const void *from, size_t length);
+int nmu_copy_out(void *to, const void *from, size_t length);
+
+#endif
