@@ -195,10 +195,10 @@ def ring_inside_region(offset: int, header: int, slot: int, n: int, region: int)
 # --- generation 2011 --------------------------------------------------------------------------
 
 
-@invariant("2011.ring.cur-inside")
-def ring2011_window(n: int, cur: int, avail: int) -> bool:
-    """Do the application's words make sense: ``cur`` a position, ``avail`` at most one short of all slots?"""
-    return position(n, cur) and avail >= 0 and avail <= n - 1
+@invariant("2011.ring.positions")
+def ring2011_positions(n: int, hwcur: int, hwavail: int) -> bool:
+    """Outside a call: is ``nr_hwcur`` a position, and ``nr_hwavail`` at most one short of all slots?"""
+    return position(n, hwcur) and hwavail >= 0 and hwavail <= n - 1
 
 
 @invariant("2011.memory.first-fit")

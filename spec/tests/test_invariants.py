@@ -164,10 +164,10 @@ def test_a_ring_with_its_slots_lies_inside_the_region() -> None:
         assert invariants.ring_inside_region(offset, 8, 4, n, region) == fits
 
 
-def test_words_of_a_2011_ring() -> None:
-    for n, cur, avail in product(range(1, 4), range(-1, 5), range(-1, 5)):
-        expected = cur in range(n) and avail in range(n)
-        assert invariants.ring2011_window(n, cur, avail) == expected
+def test_positions_of_a_2011_ring() -> None:
+    for n, hwcur, hwavail in product(range(1, 4), range(-1, 5), range(-1, 5)):
+        expected = hwcur in range(n) and hwavail in range(n)
+        assert invariants.ring2011_positions(n, hwcur, hwavail) == expected
 
 
 @pytest.mark.parametrize(
