@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,6 +95,20 @@ class Interface:
             setattr(copy, name, value)
         copy.waiting = {name: set(fds) for name, fds in self.waiting.items()}
         return copy
+
+    def key(self) -> Hashable:
+        """Everything that decides how this interface behaves."""
+        parts: list[Hashable] = []
+        for name in Interface.__slots__:
+            value = getattr(self, name)
+            if name == "waiting":
+                value = tuple((k, tuple(sorted(fds))) for k, fds in sorted(value.items()) if fds)
+            elif isinstance(value, dict):
+                value = tuple(sorted(value.items(), key=lambda item: str(item[0])))
+            elif isinstance(value, list | set):
+                value = tuple(sorted(value)) if isinstance(value, set) else tuple(value)
+            parts.append(value)
+        return tuple(parts)
 
 
 @dataclass(slots=True)

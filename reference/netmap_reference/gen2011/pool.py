@@ -92,7 +92,7 @@ def find_first(bitmap: frozenset[int], word: int) -> Step[int]:
 
 
 def take_buf(pool: Pool, index: int) -> Pool:
-    """The pool once buffer ``index``, which was free, is taken: its bit is cleared and the count goes down."""
+    """The pool once the free buffer ``index`` is taken: its bit is cleared, the count goes down."""
     return Pool(pool.total, pool.free - 1, pool.bitmap.difference((index,)))
 
 

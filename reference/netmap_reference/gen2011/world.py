@@ -17,6 +17,7 @@ Events come out in the recordings' form: ``["L", lock]``, ``["U", lock]``, ``["W
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -124,6 +125,20 @@ class World:
             setattr(other, name, getattr(self, name).copy())
         other.events = [list(event) for event in self.events]
         return other
+
+    def key(self) -> Hashable:
+        """Two worlds with equal keys behave alike."""
+        return (
+            self.region.read(0, self.region.size),
+            self.pool,
+            self.objs,
+            self.now,
+            self.dead,
+            tuple(self.held),
+            *(tuple(sorted(d.items())) for d in (self.fds, self.sysctl, self.inject)),
+            tuple((fd, self.privs[fd]) for fd in sorted(self.privs)),
+            tuple(iface.key() for iface in self.ifs.values()),
+        )
 
     # --- small services -----------------------------------------------------------------------
 
