@@ -72,18 +72,9 @@ def proofs() -> tuple[Proof, ...] | None:
 @cache
 def scenarios() -> tuple[Scenario, ...]:
     """Every scenario of both generations."""
-    from ..scenarios import load
+    from ..scenarios import load, scenario_id
 
-    return tuple(
-        Scenario(scenario_id(t.path), tuple(t.header.clauses), t.header.title)
-        for generation in ("14", "2011")
-        for t in load(generation)
-    )
-
-
-def scenario_id(path: str) -> str:
-    """The id of the scenario stored at ``path``: its file's name without folder and ending."""
-    return path.replace("\\", "/").rsplit("/", 1)[-1].split(".", 1)[0]
+    return tuple(Scenario(scenario_id(t), tuple(t.header.clauses), t.header.title) for t in load())
 
 
 T = TypeVar("T", Rule, Proof, Scenario)
