@@ -98,8 +98,8 @@ def _proofs(results: Results) -> list[dict[str, Any]]:
     """Every obligation with what was found about it; those of a run that was not made have no verdict."""
     from ..commands.prove import pictures
 
-    blank = {"statement": "", "bounds": "", "verdict": "", "finding": "", "paths": "", "seconds": None}
-    blank |= {"control": None, "drawn": []}
+    blank: dict[str, Any] = {"statement": "", "bounds": "", "verdict": "", "finding": "", "paths": ""}
+    blank |= {"seconds": None, "control": None, "drawn": []}
     if results.prove is None:
         known = matrix.proofs() or ()
         return [{**blank, "id": p.id, "clauses": p.clauses, "statement": p.statement} for p in known]

@@ -56,7 +56,8 @@ def _read(path: Path, schema: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything the report is drawn from; ``None`` is *not run*. ``conform`` is keyed by target."""
+    """Everything the report is drawn from; ``None`` is *not run*. ``conform`` is keyed by
+    what follows ``conform-`` in the file's name."""
 
     prove: dict[str, Any] | None
     conform: dict[str, dict[str, Any]]
@@ -71,8 +72,7 @@ def load_all(results: Path = RESULTS, report: Path = REPORT) -> Results:
     """Every result there is."""
     conform = {}
     for path in sorted(results.glob("conform-*.json")):
-        document = _read(path, "conform")
-        conform[str(document["target"])] = document
+        conform[path.stem.removeprefix("conform-")] = _read(path, "conform")
     singles = {kind: load(kind, results, report) for kind in KINDS}
     stages: tuple[dict[str, Any], ...] = ()
     if (results / "stages.json").is_file():
