@@ -20,11 +20,12 @@ from . import expressions
 from .manifest import Manifest
 from .oracle import Finding, Judgement, Oracle
 from .targets.base import Target, TargetError
-from .trace import Call, Event, Header, Return, See, Trace, write
+from .trace import Call, Event, Header, Return, Trace, write
 
 #: Syncs of everything that ``settle`` may take before the environment counts as restless.
 PASSES = 200
 BUILD = Path("build")
+FAILURES = "failures"
 #: Findings that end a run.
 FATAL = frozenset({"VIOLATION", "STALLED", "HANG", "NOT_MODELLED", "INCONCLUSIVE"})
 
@@ -46,7 +47,7 @@ def run(
     runner.on_step = on_step
     judgement = runner.run()
     if build is not None and judgement.verdict not in ("PASS", "DEVIATION"):
-        runner.keep(build / "failures")
+        runner.keep(build / FAILURES)
     return runner.trace(), judgement
 
 
@@ -76,7 +77,7 @@ class Runner:
 
     def keep(self, folder: Path) -> Path | None:
         """Store the run as a trace under ``folder``; ``None`` when it cannot be written."""
-        path = folder / f"{Path(self.scenario.path or 'scenario').stem}.{_safe(self.target.name)}.jsonl"
+        path = folder / kept_name(self.trace())
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write(self.trace(), path)
@@ -86,18 +87,35 @@ class Runner:
 
     def run(self) -> Judgement:
         """Every call in order, until the end or the first fatal finding."""
+        self.start()
         try:
-            self.target.start(self.header)
             for call in self.scenario.calls():
-                if self._stop:
+                if self.stopped:
                     break
                 self.step(call)
-            if not self._stop:
-                self._collect()
-            return self.oracle.finish()
         finally:
-            if self._disk is not None:
-                self._disk.close()
+            self.close()
+        return self.finish()
+
+    @property
+    def stopped(self) -> bool:
+        """Was something found after which nothing can be judged?"""
+        return self._stop
+
+    def start(self) -> None:
+        """A fresh environment. Raises :class:`TargetError`."""
+        self.target.start(self.header)
+
+    def finish(self) -> Judgement:
+        """The judgement of everything that was done."""
+        if not self._stop:
+            self._collect()
+        return self.oracle.finish()
+
+    def close(self) -> None:
+        """Let go of the file of last stimuli."""
+        if self._disk is not None:
+            self._disk.close()
 
     # --- one step -------------------------------------------------------------------------------
 
@@ -233,8 +251,18 @@ class _LastStimulus:
             self._fd = -1
 
 
+def kept_name(trace: Trace) -> str:
+    """What a failing run of a scenario on a target is called."""
+    return f"{Path(trace.path or 'scenario').name.split('.')[0]}.{_safe(trace.header.target)}.jsonl"
+
+
+def kept_path(build: Path, trace: Trace) -> Path:
+    """Where a failing run was kept, if it could be."""
+    return build / FAILURES / kept_name(trace)
+
+
 def _safe(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:40]
 
 
-__all__ = ["Runner", "See", "TargetError", "run"]
+__all__ = ["Runner", "TargetError", "kept_name", "kept_path", "run"]

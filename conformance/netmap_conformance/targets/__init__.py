@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -31,13 +32,27 @@ def open_target(
 
         return ExecTarget(rest, manifest)
     if kind in ("native", "lib"):
-        from .exec import ExecTarget
-
         _check(spec, device or manifest.device)
-        command = [sys.executable, "-m", "netmap_conformance.targets.serve", spec]
-        command += ["--device", device, "--manifest-json", msgspec.json.encode(manifest).decode()]
-        return ExecTarget(command, manifest, name=spec)
+        return served(spec, manifest, device, seed, policy)
     return open_here(spec, manifest, device, seed, policy)
+
+
+def served(
+    spec: str,
+    manifest: Manifest,
+    device: str = "",
+    seed: int | None = None,
+    policy: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> Target:
+    """The target in a process of its own, which has ``environment`` on top of this one's variables."""
+    from .exec import ExecTarget
+
+    command = [sys.executable, "-m", "netmap_conformance.targets.serve", spec]
+    command += ["--device", device, "--policy", policy]
+    command += ["--seed", str(seed)] if seed is not None else []
+    command += ["--manifest-json", msgspec.json.encode(manifest).decode()]
+    return ExecTarget(command, manifest, name=spec, environment=environment)
 
 
 def open_here(
@@ -87,4 +102,4 @@ def _check(spec: str, device: str) -> None:
         raise TargetError(f"unknown target '{spec}': one of {', '.join(KINDS)}", status=2)
 
 
-__all__ = ["KINDS", "Target", "TargetError", "open_here", "open_target"]
+__all__ = ["KINDS", "Target", "TargetError", "open_here", "open_target", "served"]

@@ -27,7 +27,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -44,7 +44,12 @@ class ExecTarget:
     """A target in another process; see the module's text for the protocol."""
 
     def __init__(
-        self, command: str | Sequence[str], manifest: Manifest, name: str = "", generation: str = ""
+        self,
+        command: str | Sequence[str],
+        manifest: Manifest,
+        name: str = "",
+        generation: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         try:
             self.command = shlex.split(command) if isinstance(command, str) else list(command)
@@ -54,6 +59,7 @@ class ExecTarget:
             raise TargetError("exec: the command is empty", status=2)
         self.manifest = manifest
         self.generation = generation or manifest.generation
+        self.environment = dict(environment or {})
         self.name = name or "exec:" + " ".join(self.command)
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -76,6 +82,7 @@ class ExecTarget:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 start_new_session=True,
+                env={**os.environ, **self.environment},
             )
         except OSError as error:
             why = (error.strerror or str(error)).lower()

@@ -48,8 +48,10 @@ class Mapping:
         self._seen: dict[str, bytes] = {}
 
     def again(self) -> Mapping:
-        """The same mapping in another process, which has not looked yet."""
-        return Mapping(self.mem, self.size, self.nifp_offset)
+        """A copy: the same memory, and what was seen of it so far."""
+        copy = Mapping(self.mem, self.size, self.nifp_offset)
+        copy._seen = dict(self._seen)
+        return copy
 
     # --- finding --------------------------------------------------------------------------------
 

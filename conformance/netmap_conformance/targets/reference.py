@@ -139,9 +139,9 @@ class ReferenceTarget(Api14Target):
         )
         done = self._done(call, result)
         if not done.errno and args.get("look", True):
-            nifp = self._world.nifp(call.fd)
-            region = self._world.region(call.fd)
-            self._mappings[self._key(call.fd, call.actor)] = Mapping(region, region.size, nifp.off)
+            live = Live(self._world, call.fd)
+            offset = self._world.nifp(call.fd).off
+            self._mappings[self._key(call.fd, call.actor)] = Mapping(live, live.size, offset)
         return done
 
     def sys_munmap(self, call: Call) -> Return:
@@ -257,6 +257,22 @@ class ReferenceTarget(Api14Target):
             world.txsync(fd, eager, process)
             world.rxsync(fd, eager, process)
         return bool(world.key() == before)
+
+
+class Live:
+    """The bytes behind a descriptor. A request that fails puts the model's region back to a copy of
+    itself, so the region is looked up at every access."""
+
+    def __init__(self, world: World, fd: str) -> None:
+        self._world = world
+        self._fd = fd
+        self.size = world.region(fd).size
+
+    def read(self, offset: int, length: int, /) -> bytes:
+        return self._world.region(self._fd).read(offset, length)
+
+    def write(self, offset: int, data: bytes, /) -> None:
+        self._world.region(self._fd).write(offset, data)
 
 
 def port_config(port: Port) -> PortConfig:

@@ -32,9 +32,7 @@ class Reference2011Target:
     def start(self, header: Header) -> None:
         """A freshly loaded module with the header's interfaces."""
         if header.generation != "2011":
-            raise TargetError(
-                f"reference: this is generation 2011, the scenario is of {header.generation}", 2
-            )
+            raise TargetError(f"reference: generation 2011 cannot run one of {header.generation}", 2)
         switches = frozenset(d.switch for d in self.manifest.deviations if d.switch)
         try:
             self._replay = Replay(header, switches)

@@ -22,6 +22,7 @@ from ..manifest import Manifest
 from ..trace import Call, Header
 from . import open_here
 from .base import Target, TargetError
+from .mapping import MappingError
 
 
 def main(argv: list[str]) -> int:
@@ -72,6 +73,8 @@ def main(argv: list[str]) -> int:
                 return 0
             else:
                 say({"ev": "error", "message": f"unknown message '{ev}'", "status": 2})
+        except MappingError as error:
+            say({"ev": "see", "see": {}, "why": str(error)})
         except (TargetError, manifests.ManifestError) as error:
             say({"ev": "error", "message": str(error), "status": getattr(error, "status", 2)})
     if target is not None:

@@ -1,0 +1,316 @@
+"""Random campaigns: a hypothesis state machine drives a target, the oracle follows every step.
+
+The machine knows what an application can know (what it saw in its rings) and draws its next
+operation from that, good ones more often than bad ones. hypothesis is led towards runs that fire many
+rules of the model (:func:`hypothesis.target`) and shrinks a failing run; what is kept is the
+shrunk run as a trace under ``build/failures``, never a blob. A machine rule that never fired in a whole
+campaign fails it: such a campaign did not test what it claims.
+
+hypothesis is imported when a campaign starts, not before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .manifest import Manifest
+from .oracle import Finding
+from .runner import BUILD, FAILURES, Runner, kept_name
+from .scn_ops import parse_op
+from .suite import Entry, one_line
+from .targets import Target
+from .trace import FORMAT, Header, Port, Return, Trace
+
+STEPS = 40
+HANDLES = ("A", "B", "C", "D")
+#: Ports a machine opens: a NIC on the environment's wire, both ends of a wide and of a narrow pipe.
+PORTS = [Port(name="v0", tx_slots=8, rx_slots=8)]
+ENDS = {
+    "v0": "",
+    "x{1": "tx_slots=8 rx_slots=4",
+    "x}1": "tx_slots=4 rx_slots=8",
+    "x{2": "tx_slots=2 rx_slots=3 tx_rings=2 rx_rings=2",
+    "x}2": "tx_slots=3 rx_slots=2 tx_rings=2 rx_rings=2",
+}
+#: Campaigns of this many examples or more must have fired every machine rule.
+ENOUGH = 20
+OUTSIDE = (8, 9, 0x7FFFFFFF, 0xFFFFFFFF)
+
+
+class Disagreement(AssertionError):
+    """The oracle found something; the message is the finding."""
+
+
+@dataclass
+class Bound:
+    """One bound descriptor as its application knows it: the last ring fields it saw, and its memory."""
+
+    port: str
+    mem_id: int
+    rings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def free(self, ring: str) -> int:
+        """Slots between head and tail: the application's."""
+        r = self.rings[ring]
+        n = int(r["num_slots"])
+        return (int(r["tail"]) - int(r["head"])) % n if n else 0
+
+
+class Driver:
+    """One example: a run on the target, and what the application knows so far."""
+
+    def __init__(self, target: Target, manifest: Manifest, seed: int) -> None:
+        header = Header(
+            netmap_trace=FORMAT,
+            generation="14",
+            title=f"random, seed {seed}",
+            ports=PORTS if "nic" in target.capabilities() else [],
+            needs=["pipe"],
+            seed=seed,
+        )
+        scenario = Trace(header=header, events=[], path=f"random-{seed}")
+        self.runner = Runner(target, scenario, manifest, None)
+        self.nic = bool(header.ports)
+        self.wire = self.nic and "wire" in target.capabilities()
+        self.bound: dict[str, Bound] = {}
+        self.runner.start()
+
+    def do(self, line: str) -> Return | None:
+        """One line of the scenario language. Raises :class:`Disagreement`."""
+        call = parse_op(line, "random")
+        self.runner.step(call)
+        done = next((e for e in reversed(self.runner.events) if isinstance(e, Return)), None)
+        self._learn()
+        if self.runner.stopped:
+            findings = self.runner.finish().findings
+            worst = next((f for f in findings if f.kind != "DEVIATION"), None)
+            raise Disagreement(str(worst) if worst else "the run stopped")
+        return done
+
+    def _learn(self) -> None:
+        """Take over what the last returns showed of each descriptor's rings."""
+        calls = {}
+        for event in self.runner.events[-400:]:
+            if isinstance(event, Return):
+                fd = calls.get(event.of, "")
+                if fd in self.bound and event.see is not None:
+                    self.bound[fd].rings.update(event.see.rings)
+            else:
+                calls[event.n] = event.fd
+
+    def open(self, handle: str, end: str, flags: str) -> None:
+        """open, REGISTER and mmap; a REGISTER that is refused is closed again."""
+        self.do(f"open {handle}")
+        done = self.do(f"reg {handle} {end} {ENDS[end]} {flags}".strip())
+        if done is None or done.errno:
+            self.do(f"close {handle}")
+            return
+        self.bound[handle] = Bound(end, int((done.out or {}).get("nr_mem_id", 0)))
+        self.do(f"mmap {handle}")
+
+    def close(self, handle: str) -> None:
+        del self.bound[handle]
+        self.do(f"close {handle}")
+
+
+def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Driver], None]) -> Any:
+    """The state machine's class. ``fired`` counts its rules, ``told`` is shown every example at its end."""
+    from hypothesis import strategies as st
+    from hypothesis import target as aim
+    from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+    class Application(RuleBasedStateMachine):
+        """What applications do, in a random order."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.driver = make()
+
+        def teardown(self) -> None:
+            """Tell how many rules of the model this example fired."""
+            aim(float(len(self.driver.runner.oracle.finish().rules)), label="rules of the model")
+            told(self.driver)
+
+    def weighted(weight: int, ready: Callable[[Driver], bool] = lambda d: True, **args: Any) -> Any:
+        def put(step: Callable[..., None]) -> Callable[..., None]:
+            for i in range(weight):
+
+                def run(self: Any, **drawn: Any) -> None:
+                    fired[step.__name__] += 1
+                    step(self.driver, **drawn)
+
+                run.__name__ = f"{step.__name__}_{i}" if i else step.__name__
+                made = precondition(lambda self: ready(self.driver))(rule(**args)(run))
+                setattr(Application, run.__name__, made)
+            fired[step.__name__] += 0
+            return step
+
+        return put
+
+    pick = st.integers(0, 1000)
+
+    def some(d: Driver, number: int) -> str:
+        """One of the bound descriptors."""
+        return sorted(d.bound)[number % len(d.bound)]
+
+    def ring(d: Driver, fd: str, side: str, number: int) -> str:
+        names = [r for r in sorted(d.bound[fd].rings) if r.startswith(side)]
+        return names[number % len(names)]
+
+    def bound(d: Driver) -> bool:
+        return bool(d.bound)
+
+    @weighted(
+        3, lambda d: len(d.bound) < len(HANDLES), end=st.sampled_from(sorted(ENDS)), quiet=st.booleans()
+    )
+    def open(d: Driver, end: str, quiet: bool) -> None:
+        handle = next(h for h in HANDLES if h not in d.bound)
+        if end != "v0" or d.nic:
+            d.open(handle, end, "flags=NR_NO_TX_POLL" if quiet else "")
+
+    @weighted(1, bound, which=pick)
+    def close(d: Driver, which: int) -> None:
+        d.close(some(d, which))
+
+    @weighted(6, bound, which=pick, at=pick, count=st.integers(1, 7), length=st.integers(14, 80))
+    def send(d: Driver, which: int, at: int, count: int, length: int) -> None:
+        fd = some(d, which)
+        tx = ring(d, fd, "tx", at)
+        free = d.bound[fd].free(tx)
+        if free:
+            d.do(f"send {fd} {tx} {1 + (count - 1) % free} {length}")
+
+    @weighted(8, bound, which=pick, transmit=st.booleans())
+    def sync(d: Driver, which: int, transmit: bool) -> None:
+        d.do(f"{'txsync' if transmit else 'rxsync'} {some(d, which)}")
+
+    @weighted(5, bound, which=pick, at=pick, count=st.integers(0, 8))
+    def release(d: Driver, which: int, at: int, count: int) -> None:
+        fd = some(d, which)
+        rx = ring(d, fd, "rx", at)
+        free = d.bound[fd].free(rx)
+        d.do(f"set {fd} {rx} both=head+{count % (free + 1)}")
+
+    @weighted(2, bound, which=pick, at=pick, rx=st.booleans(), count=st.integers(0, 8))
+    def look_ahead(d: Driver, which: int, at: int, rx: bool, count: int) -> None:
+        fd = some(d, which)
+        name = ring(d, fd, "rx" if rx else "tx", at)
+        d.do(f"set {fd} {name} cur=head+{count % (d.bound[fd].free(name) + 1)}")
+
+    @weighted(4, bound, which=pick, events=st.sampled_from(("in", "out", "inout", "none")))
+    def poll(d: Driver, which: int, events: str) -> None:
+        d.do(f"poll {some(d, which)} {events} 0")
+
+    @weighted(2, bound, which=pick, at=pick, flags=st.sampled_from((0, 1, 2, 0x20, 0x21, 0x80)), length=pick)
+    def mark(d: Driver, which: int, at: int, flags: int, length: int) -> None:
+        fd = some(d, which)
+        tx = ring(d, fd, "tx", at)
+        if d.bound[fd].free(tx):
+            d.do(f"slot {fd} {tx} head flags={flags} len={14 + length % 1500} ptr={length}")
+
+    @weighted(2, bound, which=pick, other=pick, at=pick, at2=pick)
+    def swap(d: Driver, which: int, other: int, at: int, at2: int) -> None:
+        fd, fd2 = some(d, which), some(d, other)
+        if d.bound[fd].mem_id != d.bound[fd2].mem_id:
+            return
+        one, two = ring(d, fd, "rx", at), ring(d, fd2, "tx", at2)
+        if d.bound[fd].free(one) and d.bound[fd2].free(two):
+            d.do(f"swap {fd} {one} head {fd2} {two} head")
+
+    @weighted(2, bound, which=pick, at=pick, rx=st.booleans(), head=pick, cur=pick)
+    def bad_position(d: Driver, which: int, at: int, rx: bool, head: int, cur: int) -> None:
+        fd = some(d, which)
+        name = ring(d, fd, "rx" if rx else "tx", at)
+        values = (*range(int(d.bound[fd].rings[name]["num_slots"])), *OUTSIDE)
+        h, c = values[head % len(values)], values[cur % len(values)]
+        d.do(f"set {fd} {name} head={h} cur={c}")
+        d.do(f"{'rxsync' if rx else 'txsync'} {fd}")
+
+    @weighted(1, bound, which=pick, at=pick, rx=st.booleans(), tail=st.sampled_from((0, 1, 7, *OUTSIDE)))
+    def write_tail(d: Driver, which: int, at: int, rx: bool, tail: int) -> None:
+        fd = some(d, which)
+        d.do(f"set {fd} {ring(d, fd, 'rx' if rx else 'tx', at)} tail={tail}")
+
+    @weighted(1, bound, which=pick, end=st.sampled_from(sorted(ENDS)))
+    def bind_again(d: Driver, which: int, end: str) -> None:
+        d.do(f"reg {some(d, which)} {end}")
+
+    @weighted(2, lambda d: d.wire, length=st.integers(14, 100), fill=st.integers(0, 255))
+    def arrive(d: Driver, length: int, fill: int) -> None:
+        data = bytes.fromhex("ffffffffffff02000000000988b5") + bytes([fill]) * (length - 14)
+        d.do(f"frame v0 wire {data.hex()}")
+
+    @weighted(1, lambda d: d.wire)
+    def collect(d: Driver) -> None:
+        d.do("frames v0 wire")
+
+    @weighted(2, bound)
+    def settle(d: Driver) -> None:
+        d.do("settle")
+
+    return Application
+
+
+def campaign(target: Target, manifest: Manifest, examples: int, seed: int, build: Path = BUILD) -> Entry:
+    """Run ``examples`` random runs. A failing one is shrunk and kept; the entry says where.
+
+    The same seed gives the same runs. Raises :class:`~.errors.UserError` without hypothesis.
+    """
+    try:
+        from hypothesis import HealthCheck, Verbosity, settings
+        from hypothesis import seed as seeded
+        from hypothesis.stateful import get_state_machine_test
+    except ImportError as error:
+        from .errors import extra_missing
+
+        raise extra_missing("conform --random", "campaign", error) from None
+    fired: Counter[str] = Counter()
+    entry = Entry(f"random-{seed}", [], "PASS")
+    last: list[Driver] = []
+
+    def told(driver: Driver) -> None:
+        judged = driver.runner.oracle.finish()
+        entry.rules.update(judged.rules)
+        entry.steps += judged.steps
+        if driver.runner.stopped:
+            last[:] = [driver]
+
+    made = machine(lambda: Driver(target, manifest, seed), fired, told)
+    how = settings(
+        max_examples=examples,
+        stateful_step_count=STEPS,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+        print_blob=False,
+    )
+    test = seeded(seed)(get_state_machine_test(made, settings=how))
+    try:
+        test(made)
+    except Disagreement as found:
+        return failed(entry, last[0], str(found), build)
+    silent = sorted(name for name, count in fired.items() if not count)
+    if silent and examples >= ENOUGH:
+        entry.verdict = "INCONCLUSIVE"
+        entry.reason = f"seed {seed}: never fired in {examples} runs: {', '.join(silent)}"
+    return entry
+
+
+def failed(entry: Entry, driver: Driver, message: str, build: Path) -> Entry:
+    """The entry of a campaign that found something: the shrunk run's findings, and where it is kept."""
+    judged = driver.runner.finish()
+    entry.findings = judged.findings
+    worst: Finding | None = next((f for f in judged.findings if f.kind != "DEVIATION"), None)
+    entry.verdict = "INCONCLUSIVE" if worst is None or worst.kind == "NOT_MODELLED" else worst.kind
+    entry.reason = one_line(worst) if worst else message
+    kept = driver.runner.keep(build / FAILURES)
+    entry.trace = str(kept) if kept else ""
+    return entry
+
+
+__all__ = ["Disagreement", "Driver", "campaign", "kept_name"]
