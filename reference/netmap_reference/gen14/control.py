@@ -18,7 +18,7 @@ from ..core.step import rule
 from . import memory, register, request
 from .bind import Refused
 from .result import Result
-from .state import Params, System
+from .state import System
 
 NETMAP_C = request.NETMAP_C
 LEGACY_C = "luigirizzo/netmap:sys/dev/netmap/netmap_legacy.c@89607e14"
@@ -46,15 +46,20 @@ def control(s: System, name: str, fields: Mapping[str, Any], switches: frozenset
     before = s.clone()
     fired: list[str] = []
     try:
-        out = _port_info(s, req, fired, switches) if name == "PORT_INFO_GET" else _pools(s, req, fired)
-        return Result(fired=tuple(fired), out=sent | out if name == "PORT_INFO_GET" else out)
+        if name == "PORT_INFO_GET":
+            result = Result(out=sent | _port_info(s, req, fired, switches))
+        else:
+            result = Result(out=_pools(s, req, fired))
     except Refused as refused:
-        return Result(errno(refused.name), tuple(fired), sent)
-    finally:
-        asked = s.adapters.get(req.name)
+        result = Result(errno(refused.name), out=sent)
+    except NotModelled:
         s.restore(before)
-        if register.HOST_RINGS_STICK in switches and asked is not None:
-            register.keep_host_rings(s, asked)
+        raise
+    asked = s.adapters.get(req.name)
+    s.restore(before)
+    if register.HOST_RINGS_STICK in switches and asked is not None:
+        fired.extend(register.keep_host_rings(s, asked))
+    return replace(result, fired=tuple(fired))
 
 
 def _port_info(s: System, req: request.Request, fired: list[str], switches: frozenset[str]) -> dict[str, int]:
@@ -100,8 +105,8 @@ def set_parameter(s: System, name: str, value: int) -> Result:
     """
     if name == "admode":
         s.params = replace(s.params, admode=value if 0 <= value <= 2 else 0)
-    elif name in Params.__slots__:
-        s.params = replace(s.params, **{name: value})
+    elif name == "no_timestamp":
+        s.params = replace(s.params, no_timestamp=value)
     elif name in _MEMORY:
         old = s.allocators[memory.GLOBAL_ID]
         if old.active:

@@ -10,7 +10,7 @@ from typing import Any
 
 from netmap_spec.abi import api14
 
-from ..core.choice import Choose
+from ..core.choice import Choice, Choose
 from ..core.effects import (
     Do,
     Effect,
@@ -69,6 +69,13 @@ class Execution:
         self.s.waiting = {n: w - {self.file} for n, w in self.s.waiting.items() if w - {self.file}}
         self.s.woken -= {self.file}
 
+    def chosen_once(self, field: str, name: str) -> bool:
+        """A yes-or-no choice of the whole system: made the first time it matters, kept from then on."""
+        if getattr(self.s.params, field) < 0:
+            answer = self.choose(Choice(name, "", 0, 1, "answer"))
+            self.s.params = replace(self.s.params, **{field: answer})
+        return bool(getattr(self.s.params, field))
+
     def port_sync(self, ring: str, force: bool) -> Protocol:
         """The port's own part of a sync of this ring."""
         k = self.s.krings[ring]
@@ -105,7 +112,9 @@ class Execution:
 
     def _do_timestamp(self, ring: str) -> bool:
         view = bind.view(self.s, self.s.krings[ring])
-        if self.s.params.no_timestamp and not view.flags & api14.NR_TIMESTAMP:
+        if not view.flags & api14.NR_TIMESTAMP and (
+            self.s.params.no_timestamp or not self.chosen_once("stamps", "sync.stamps-always")
+        ):
             return False
         # The model has no clock. Any time but zero tells that the ring was stamped.
         view.ts_sec = 1

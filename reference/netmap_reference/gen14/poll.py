@@ -21,6 +21,11 @@ from .ring import CONTRACT, Kring
 from .sync import PortSync, Synced, rxsync_ring, txsync_ring
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+NETMAP_H = "luigirizzo/netmap:sys/net/netmap.h@89607e14"
+
+#: NR_DO_RX_POLL is accepted and has no effect.
+DO_RX_POLL_IGNORED = "14.do-rx-poll-ignored"
+AS_WRITTEN = frozenset({DO_RX_POLL_IGNORED})
 
 _READY = "14.poll.ready"
 TX_READY = rule("14/poll/tx/ready", clause=_READY, source=f"{NETMAP_C}:3834-3838")
@@ -35,6 +40,13 @@ RECORDED = rule(
 )
 REJECTED = rule("14/poll/rejected", clause="14.poll.error", source=f"{NETMAP_C}:3818-3820,3871-3874")
 FAILED = rule("14/poll/sync-failed", clause="14.poll.error", source=f"{NETMAP_C}:3822-3823,3889-3890")
+RX_UNASKED = rule("14/poll/rx/unasked", clause="14.poll.do-rx-poll", source=f"{NETMAP_H}:464-468")
+RX_FLAG_IGNORED = rule(
+    "14/poll/rx/flag-ignored",
+    clause="14.poll.do-rx-poll",
+    source=f"{NETMAP_C}:3855-3862",
+    switch=DO_RX_POLL_IGNORED,
+)
 UNBOUND = rule("14/poll/unbound", clause="14.poll.unbound", source=f"{NETMAP_C}:3701-3703")
 BUSY = rule("14/poll/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3815-3816,3868-3869")
 LOCK_FREE_TX = rule("14/poll/lock-free/tx", clause=_READY, source=f"{NETMAP_C}:3737-3756")
@@ -43,13 +55,18 @@ LOCK_FREE_RX = rule("14/poll/lock-free/rx", clause=_READY, source=f"{NETMAP_C}:3
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What poll needs to know of a descriptor: its rings by full name, where it sleeps, ``tx_poll``."""
+    """What poll needs to know of a descriptor: its rings by full name and where it sleeps.
+
+    ``tx_poll``: flush transmit rings without being asked (the default). ``rx_poll``: also give released
+    receive slots back without being asked (NR_DO_RX_POLL).
+    """
 
     tx: tuple[str, ...]
     rx: tuple[str, ...]
     si_tx: str
     si_rx: str
     tx_poll: bool = True
+    rx_poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +132,9 @@ def poll(
                 if lock_free:
                     yield from _record(fd.si_tx)
         if not still_rx:
+            if fd.rx_poll and not want_rx:
+                bad = yield from _unasked(fd, rx_port, switches)
+                error = error or bad
             break
         for ring in fd.rx:
             found, bad, forwarded = yield from _rx(ring, rx_port, switches)
@@ -135,10 +155,18 @@ def poll(
     return Polled(tx, rx, error)
 
 
-def wait(fd: Bound, want_tx: bool, want_rx: bool, tx_port: PortSync, rx_port: PortSync) -> Protocol:
+def wait(
+    fd: Bound,
+    want_tx: bool,
+    want_rx: bool,
+    tx_port: PortSync,
+    rx_port: PortSync,
+    switches: frozenset[str] = CONTRACT,
+    lock_free: bool = False,
+) -> Protocol:
     """What the system makes of :func:`poll`: scan, sleep until woken, scan again until one is ready."""
     while True:
-        polled: Polled = yield from poll(fd, want_tx, want_rx, tx_port, rx_port)
+        polled: Polled = yield from poll(fd, want_tx, want_rx, tx_port, rx_port, switches, lock_free)
         if polled.tx or polled.rx or polled.error:
             return polled
         yield Sleep()
@@ -147,6 +175,22 @@ def wait(fd: Bound, want_tx: bool, want_rx: bool, tx_port: PortSync, rx_port: Po
 def _record(selinfo: str) -> Protocol:
     yield SelRecord(selinfo)
     yield Fired(RECORDED)
+
+
+def _unasked(fd: Bound, port: PortSync, switches: frozenset[str]) -> Protocol:
+    """Sync the receive rings of a descriptor bound with NR_DO_RX_POLL though no read event was asked for.
+
+    As written (DO_RX_POLL_IGNORED) nothing looks at the flag.
+    """
+    if DO_RX_POLL_IGNORED in switches:
+        yield Fired(RX_FLAG_IGNORED)
+        return False
+    error = False
+    for ring in fd.rx:
+        yield Fired(RX_UNASKED)
+        _, bad, _ = yield from _rx(ring, port, switches)
+        error = error or bad
+    return error
 
 
 def _look(fd: Bound, want_tx: bool, want_rx: bool) -> Protocol:

@@ -44,6 +44,12 @@ PIPE_MODE = rule("14/register/pipe/mode", clause="14.pipe.modes", source=f"{PIPE
 PIPE_FOUND = rule("14/register/pipe/found", clause="14.pipe.ends", source=f"{PIPE_C}:730-746")
 PIPE_MADE = rule("14/register/pipe/made", clause="14.pipe.ends", source=f"{PIPE_C}:752-850")
 PARENT_MADE = rule("14/register/pipe/parent-made", clause="14.pipe.parent", source=f"{PIPE_C}:693-722")
+STUCK = rule(
+    "14/register/host-rings/stick",
+    clause="14.host.counts",
+    source=f"{NETMAP_C}:1654-1663",
+    switch=HOST_RINGS_STICK,
+)
 OVERRUN = rule(
     "14/register/host-rings/overrun",
     clause="14.host.counts",
@@ -65,7 +71,7 @@ def register(s: System, file: int, fields: Mapping[str, Any], switches: frozense
         asked = s.adapters.get(req.name)
         s.restore(before)
         if HOST_RINGS_STICK in switches and asked is not None:
-            keep_host_rings(s, asked)
+            fired.extend(keep_host_rings(s, asked))
         return Result(errno(refused.name), (*fired, NOTHING_LEFT), req.echo())
     except Faulted as faulted:
         return Result(fault(faulted.lines), tuple(fired), req.echo())
@@ -131,12 +137,14 @@ class Faulted(Exception):
         self.lines = lines
 
 
-def keep_host_rings(s: System, asked: Adapter) -> None:
+def keep_host_rings(s: System, asked: Adapter) -> tuple[str, ...]:
     """As written the numbers of host rings a failed request asked for are those of the next one."""
     na = s.adapters[asked.name]
-    if na.kind == "nic" and not s.ports[na.name].driver.copies:
-        counts = (asked.host_tx_rings, asked.host_rx_rings)
-        s.adapters[na.name] = replace(na, host_tx_rings=counts[0], host_rx_rings=counts[1])
+    counts = (asked.host_tx_rings, asked.host_rx_rings)
+    if na.kind != "nic" or s.ports[na.name].driver.copies or counts == (na.host_tx_rings, na.host_rx_rings):
+        return ()
+    s.adapters[na.name] = replace(na, host_tx_rings=counts[0], host_rx_rings=counts[1])
+    return (STUCK,)
 
 
 def find(s: System, req: Request, fired: list[str], switches: frozenset[str]) -> str:
@@ -298,6 +306,7 @@ def bind_file(s: System, name: str, req: Request, fired: list[str], switches: fr
         rx=step.state.rx,
         exclusive=req.has(api14.NR_EXCLUSIVE),
         tx_poll=not req.has(api14.NR_NO_TX_POLL),
+        rx_poll=req.has(api14.NR_DO_RX_POLL),
         forward_down=step.state.tx[0] == 0 and step.state.tx[1] >= na.tx_rings,
     )
     many = {t: f.range(t)[1] - f.range(t)[0] > 1 for t in DIRECTIONS}

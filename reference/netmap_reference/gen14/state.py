@@ -142,6 +142,7 @@ class File:
     rx: tuple[int, int] = (0, 0)
     exclusive: bool = False
     tx_poll: bool = False
+    rx_poll: bool = False
     forward_down: bool = False
     selinfo: tuple[str, str] = ("", "")
 
@@ -151,10 +152,17 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """Module parameters. ``admode``: 0 a native driver if there is one, 1 only that, 2 always emulated."""
+    """Module parameters, and choices a system makes once: -1 until it has.
+
+    ``admode``: 0 a native driver if there is one, 1 only that, 2 always emulated. ``rejected_ok``: does a
+    sync that rejected a ring succeed? ``stamps``: is every received ring stamped, or only those whose flags
+    ask for it?
+    """
 
     admode: int = 0
     no_timestamp: int = 0
+    rejected_ok: int = -1
+    stamps: int = -1
 
 
 @dataclass(slots=True)

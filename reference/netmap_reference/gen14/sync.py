@@ -3,7 +3,8 @@
 Each ring on its own goes through prologue, the port's own sync, and finalize. A ring somebody else is
 syncing at that moment is left out. What follows a rejected prologue differs: a txsync puts the ring back
 and is done with it, an rxsync puts it back and goes on with the port's sync, so that new packets are
-reported and their arrival is stamped. In neither case does the call fail; the next ring has its turn.
+reported and their arrival is stamped. The next ring has its turn in any case; whether the call then
+succeeds or fails is the system's choice, made once.
 """
 
 from __future__ import annotations
@@ -31,7 +32,25 @@ from .ring import (
 )
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+NETMAP_H = "luigirizzo/netmap:sys/net/netmap.h@89607e14"
 
+#: A transmit ring is not stamped, whatever its flags say.
+TX_NOT_STAMPED = "14.tx-not-stamped"
+AS_WRITTEN = frozenset({TX_NOT_STAMPED})
+
+TX_STAMPED = rule("14/sync/tx/timestamp", clause="14.sync.timestamp", source=f"{NETMAP_H}:328-333")
+TX_FLAG_IGNORED = rule(
+    "14/sync/tx/flag-ignored",
+    clause="14.sync.timestamp",
+    source=f"{NETMAP_C}:3211-3220",
+    switch=TX_NOT_STAMPED,
+)
+REJECTED_OK = rule(
+    "14/sync/rejected/succeeds", clause="14.sync.rejected-result", source=f"{NETMAP_C}:3216-3228"
+)
+REJECTED_EINVAL = rule(
+    "14/sync/rejected/fails", clause="14.sync.rejected-result", source=f"{NETMAP_C}:3216-3228"
+)
 UNBOUND = rule("14/sync/unbound", clause="14.sync.unbound", source=f"{NETMAP_C}:3181-3184")
 BUSY = rule("14/sync/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3206-3209")
 TX_REINIT = rule("14/sync/tx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3216-3217")
@@ -119,6 +138,13 @@ def txsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str]
     error = yield from port(ring, force)
     if not error:
         yield from finalize(ring)
+    if TX_NOT_STAMPED in switches:
+        yield Fired(TX_FLAG_IGNORED)
+        return Synced(error=error)
+    flags = yield ReadUser((ring, "flags"))
+    if flags & api14.NR_TIMESTAMP:
+        yield Do("timestamp", (ring,))
+        yield Fired(TX_STAMPED)
     return Synced(error=error)
 
 
@@ -143,12 +169,15 @@ def rxsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str]
 def sync_all(
     rings: tuple[str, ...], transmit: bool, port: PortSync, switches: frozenset[str] = CONTRACT
 ) -> Protocol:
-    """The ioctl: every ring once. It succeeds whatever the rings say."""
+    """The ioctl: every ring once, whatever the others say; was one rejected?"""
     one = txsync_ring if transmit else rxsync_ring
+    rejected = False
     for ring in rings:
         free = yield Do("tryget", (ring,))
         if not free:
             yield Fired(BUSY)
             continue
-        yield from one(ring, port, True, switches)
+        synced: Synced = yield from one(ring, port, True, switches)
+        rejected = rejected or synced.rejected
         yield Do("put", (ring,))
+    return rejected

@@ -246,8 +246,10 @@ class World(WorldView):
         if not f.adapter:
             return Result(errno("ENXIO"), (sync.UNBOUND,))
         x = Execution(self._s, file, choose, self.switches)
-        run(sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches), x)
-        return Result(fired=tuple(x.fired))
+        rejected = run(sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches), x)
+        if rejected and not x.chosen_once("rejected_ok", "sync.rejected-succeeds"):
+            return Result(errno("EINVAL"), (*x.fired, sync.REJECTED_EINVAL))
+        return Result(fired=(*x.fired, sync.REJECTED_OK) if rejected else tuple(x.fired))
 
     def poll(self, fd: str, events: frozenset[str], choose: Choose, actor: str = "main") -> Result:
         """One scan of poll with its second round. ``asleep`` when it found nothing and is now recorded."""
@@ -258,7 +260,9 @@ class World(WorldView):
         if not f.adapter or not self._s.adapters[f.adapter].on:
             return Result(fired=(poll.UNBOUND,), revents=frozenset({"err"}))
         x = Execution(self._s, file, choose, self.switches)
-        bound = poll.Bound(self._bound(f, TX), self._bound(f, RX), f.selinfo[1], f.selinfo[0], f.tx_poll)
+        bound = poll.Bound(
+            self._bound(f, TX), self._bound(f, RX), f.selinfo[1], f.selinfo[0], f.tx_poll, f.rx_poll
+        )
         want = {t: events & _EVENTS[t] for t in (TX, RX)}
         x.forget_sleep()
         scan = poll.poll(bound, bool(want[TX]), bool(want[RX]), x.port_sync, x.port_sync, self.switches)
