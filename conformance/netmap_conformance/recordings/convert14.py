@@ -26,7 +26,7 @@ _KNOWN = {
     *("n", "op", "who", "ret", "errno", "hdr", "out", "opts", "nifp", "rings", "revents", "ms", "hex"),
     *("text", "count", "csb", "slots", "value", "pkttype"),
 }
-_LINK_ADD = re.compile(r"\bip link add (?P<name>\S+)(?P<rest>.*?)\btype veth peer name (?P<peer>\S+)")
+_LINK_ADD = re.compile(r"\bip link add (?P<name>\S+)(?P<rest>.*?)\btype veth peer name (?P<peer>[^\s;]+)")
 _LINK_MTU = re.compile(r"\bip link set (?P<name>\S+) .*?\bmtu (?P<mtu>\d+)")
 _LINK_UP = re.compile(r"\bip link set (?P<name>eth\d+) up\b")
 _FULL = ("mmap", "remap", "useext")
@@ -281,7 +281,7 @@ def _port(name: str, peer: str, driver: str) -> Port:
 
 def _header(lines: list[tuple[int, dict[str, Any]]], path: str) -> Header:
     native = Path(path).parent.name == "native"
-    ports: dict[str, Port] = {}
+    ports = {"lo": Port(name="lo", kind="host-only", mtu=65536)}
     for _, line in lines:
         command = str(line["op"])
         if not command.startswith("sh "):

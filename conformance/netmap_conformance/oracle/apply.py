@@ -1,0 +1,241 @@
+"""One call made on one candidate: system calls by the model, stores by an application of the oracle's own.
+
+Expressions are resolved in the model's numbers, against the model's rings. Numbers that an application
+wrote out are the implementation's and are translated through the bindings.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from netmap_reference.core.choice import Choose
+from netmap_reference.core.outcome import NotModelled, errno
+from netmap_reference.gen14.world import Result
+
+from .. import expressions
+from ..targets.application import Api14Target
+from ..targets.mapping import Mapping, MappingError
+from ..trace import Call, Return, See
+from .candidate import Candidate
+
+#: Operations that change nothing the model knows of.
+NEUTRAL = frozenset({"sleep", "join", "settle", "lost", "show", "slots"})
+STORES = frozenset({"set", "slot", "send", "eth", "fill", "swap", "bytes"})
+_BOUND_ONLY = STORES | {"show", "slots"}
+#: What the commands of recordings do that the model's ports have from the start.
+_HARMLESS = ("rawsock", "cap", "join", "kill")
+
+
+class _Application(Api14Target):
+    """The stores of :class:`Api14Target`, over a candidate's region."""
+
+    def __init__(self, c: Candidate) -> None:
+        self._c = c
+
+    def mapping(self, fd: str, actor: str = "main") -> Mapping | None:
+        return self._c.mapping(fd) if self._c.bound(fd) else None
+
+    def system_call(self, call: Call) -> Return | None:
+        raise NotImplementedError  # only the stores are used
+
+
+def make(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    """Make ``call`` on the candidate, in place; ``actor`` is the process it belongs to.
+
+    Raises :class:`NotModelled` for what the model does not have.
+    """
+    if call.op in NEUTRAL:
+        return _show(c, call, actor) if call.op in _BOUND_ONLY else Result()
+    if call.op in STORES:
+        return _store(c, call, actor)
+    method = _CALLS.get(call.op)
+    if method is None:
+        raise NotModelled(f"14/{call.op}", f"operation {call.op}")
+    try:
+        return method(c, call, choose, actor)
+    except (ValueError, LookupError) as error:
+        raise NotModelled(f"14/{call.op}/arguments", str(error).strip("'\"")) from None
+
+
+# --- the application --------------------------------------------------------------------------
+
+
+def _show(c: Candidate, call: Call, actor: str) -> Result:
+    return Result() if c.view(call.fd, actor) is not None else Result(errno("EFAULT"))
+
+
+def _store(c: Candidate, call: Call, actor: str) -> Result:
+    if c.view(call.fd, actor) is None or not c.bound(call.fd):
+        return Result(errno("EFAULT"))
+    app = _Application(c)
+    try:
+        args = resolve(c, call) | {"actor": actor}
+        if call.op == "swap" and c.memory(call.fd) != c.memory(args["fd2"]):
+            return _swap_across(c, call.fd, args)
+        done = Return(of=call.n)
+        getattr(app, f"do_{call.op}")(c.mapping(call.fd), args, done)
+    except (LookupError, struct.error, MappingError):
+        return Result(errno("EFAULT"))
+    return Result()
+
+
+def resolve(c: Candidate, call: Call) -> dict[str, Any]:
+    """The call's arguments as the model's numbers. Raises :class:`NotModelled` for unknown expressions."""
+    args = dict(call.args)
+    if isinstance(args.get("buf_idx"), int):
+        args["buf_idx"] = c.to_model(c.memory(call.fd), args["buf_idx"])
+
+    def look(fd: str) -> See:
+        return c.mapping(fd).look(full=True)
+
+    def extra(fd: str, index: int) -> int:
+        buffers = c.extra.get(fd, ())
+        if index >= len(buffers):
+            raise expressions.ExpressionError(f"{fd} got {len(buffers)} extra buffers, not {index + 1}")
+        return buffers[index]
+
+    try:
+        return expressions.resolve(call.op, call.fd, args, look, extra)
+    except expressions.ExpressionError as error:
+        raise NotModelled(f"14/{call.op}/arguments", str(error)) from None
+
+
+def _swap_across(c: Candidate, fd: str, args: dict[str, Any]) -> Result:
+    """A swap between two memories: what crosses is the number the application saw."""
+    other = args["fd2"]
+    mems = (c.memory(fd), c.memory(other))
+    slots = (
+        c.mapping(fd).slot(args["ring"], args["index"]),
+        c.mapping(other).slot(args["ring2"], args["index2"]),
+    )
+    numbers = [c.to_seen(mem, slot.buf_idx) for mem, slot in zip(mems, slots, strict=True)]
+    for mem, slot, number in zip(mems, slots, reversed(numbers), strict=True):
+        if number is None:
+            raise NotModelled("14/swap/arguments", "a buffer nobody has looked at goes to another memory")
+        slot.buf_idx = c.to_model(mem, number)
+        slot.flags |= 1
+    return Result()
+
+
+# --- system calls -----------------------------------------------------------------------------
+
+
+def _register(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    fields = dict(call.args)
+    if fields.pop("header", None):
+        raise NotModelled("14/control/header", f"a request with an unusual header: {call.text}")
+    mem = fields.get("mem_id")
+    if isinstance(mem, int) and mem:
+        known = c.binds.model(("mem", 0), mem)
+        s = c.world.system()
+        taken = mem in s.allocators and c.binds.seen(("mem", 0), mem) is not None
+        fields["mem_id"] = known if known is not None else mem if not taken else max(s.allocators) + 1
+    elif isinstance(mem, str):
+        fields["mem_id"] = _memory_of(c, mem)
+    return c.world.register(call.fd, fields, choose, actor)
+
+
+def _memory_of(c: Candidate, text: str) -> int:
+    """``memid:A``: the memory that descriptor A has."""
+    word, _, fd = text.partition(":")
+    if word != "memid":
+        raise NotModelled("14/register/arguments", f"mem_id {text}")
+    return c.memory(fd)
+
+
+def _mmap(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    a = call.args
+    size = a.get("length")
+    result = c.world.mmap(
+        call.fd, size, a.get("offset", 0), a.get("prot", "rw"), a.get("flags", "shared"), actor
+    )
+    if result.outcome.ok and size is None:
+        c.extra[call.fd] = tuple(c.mapping(call.fd).extra())
+    return result
+
+
+def _remap(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    return _show(c, call, actor)
+
+
+def _ctl(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    fields = {k: v for k, v in call.args.items() if k != "request"}
+    if fields.pop("header", None):
+        raise NotModelled("14/control/header", f"a request with an unusual header: {call.text}")
+    return c.world.ctl(call.fd, str(call.args["request"]), fields, choose, actor)
+
+
+def _legacy(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    request = str(call.args.get("request", "")).lower()
+    raise NotModelled(f"14/legacy/{request}", f"legacy request {call.text}")
+
+
+def _env(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    action = call.args.get("action")
+    if action in _HARMLESS or (action == "param" and "value" not in call.args):
+        return Result()
+    if action == "param":
+        return _parameter(c, str(call.args["name"]), str(call.args["value"]))
+    if action == "sh":
+        return _shell(c, str(call.args["command"]))
+    raise NotModelled(f"14/environment/{action}", call.text)
+
+
+def _parameter(c: Candidate, name: str, value: str) -> Result:
+    if not value.lstrip("-").isdigit():
+        raise NotModelled("14/control/parameter/text", f"module parameter {name} is set to '{value}'")
+    return c.world.sysctl(name, int(value))
+
+
+def _shell(c: Candidate, command: str) -> Result:
+    """Links that come up are there from the start; one may go when nobody is bound to it."""
+    for part in (p.split() for p in command.split(";")):
+        if part[:2] == ["sleep", *part[1:2]] or part[:3] in (["ip", "link", "add"], ["ip", "link", "set"]):
+            continue
+        if part[:3] == ["ip", "link", "del"] and len(part) == 4:
+            s = c.world.system()
+            if part[3] in s.adapters and s.adapters[part[3]].fds == 0:
+                continue
+            raise NotModelled("14/nic/detach", f"port {part[3]} goes while it is in use")
+        raise NotModelled("14/environment/sh", f"shell command {' '.join(part)}")
+    return Result()
+
+
+def _frame(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    return c.world.frame(call.args["port"], call.args["side"], bytes.fromhex(call.args["hex"]), choose)
+
+
+def _frames(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    place = (str(call.args["port"]), str(call.args["side"]))
+    c.inbox[place] = (*c.inbox.get(place, ()), *c.world.frames(*place))
+    return Result()
+
+
+_CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
+    "open": lambda c, call, choose, actor: c.world.open(call.fd, actor),
+    "close": lambda c, call, choose, actor: c.world.close(call.fd, actor),
+    "dup": lambda c, call, choose, actor: c.world.dup(call.fd, str(call.args["to"]), actor),
+    "fork": lambda c, call, choose, actor: c.world.fork(actor, str(call.args["actor"])),
+    "exit": lambda c, call, choose, actor: c.world.exit(str(call.args.get("actor", actor))),
+    "kill": lambda c, call, choose, actor: c.world.exit(str(call.args.get("actor", actor))),
+    "register": _register,
+    "ctl": _ctl,
+    "legacy": _legacy,
+    "mmap": _mmap,
+    "remap": _remap,
+    "munmap": lambda c, call, choose, actor: c.world.munmap(call.fd, actor),
+    "txsync": lambda c, call, choose, actor: c.world.txsync(call.fd, choose, actor),
+    "rxsync": lambda c, call, choose, actor: c.world.rxsync(call.fd, choose, actor),
+    "poll": lambda c, call, choose, actor: c.world.poll(
+        call.fd, frozenset(call.args.get("events", ())) - {"et"}, choose, actor
+    ),
+    "read": lambda c, call, choose, actor: c.world.read(call.fd, actor),
+    "write": lambda c, call, choose, actor: c.world.write(call.fd, actor),
+    "ioctl": lambda c, call, choose, actor: c.world.ioctl(call.fd, int(call.args["code"]), actor),
+    "sysctl": lambda c, call, choose, actor: _parameter(c, str(call.args["name"]), str(call.args["value"])),
+    "env": _env,
+    "frame": _frame,
+    "frames": _frames,
+}

@@ -1,0 +1,301 @@
+"""The oracle: the set of states the contract allows, pruned by every observation.
+
+:class:`Oracle` is fed the events of a trace in order. A call takes effect between its start and its return;
+when another call returns in that time, the effect may lie before or after, and both are followed. The
+set is explicit and bounded: more candidates than ``cap`` end the judgement as INCONCLUSIVE. The first
+violation or stall ends it too: what follows would be judged from a state the contract does not have.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from netmap_reference.core.outcome import NotModelled
+from netmap_reference.gen14.readings import AS_WRITTEN
+from netmap_reference.gen14.world import PortConfig, World
+
+from ..manifest import Manifest, canonical
+from ..trace import Call, Event, Header, Return
+from . import blame
+from .candidate import Candidate, unique
+from .choices import TooMany
+from .progress import Owed, owed
+from .steps import Attempt, Context, attempts, start
+from .verdict import (
+    DEVIATION,
+    FINAL,
+    HANG,
+    INCONCLUSIVE,
+    NOT_MODELLED,
+    STALLED,
+    Finding,
+    Judgement,
+    verdict,
+)
+
+CAP = 512
+
+
+class Oracle:
+    """Judges one run of generation 14, event by event.
+
+    ``manifest`` says how the implementation names its errors and which deviations it lists; ``test`` is the
+    id its globs are matched against, by default the header's title or source. ``cap`` bounds the candidates.
+    """
+
+    def __init__(
+        self, header: Header, manifest: Manifest | None = None, cap: int = CAP, test: str = ""
+    ) -> None:
+        if header.generation != "14":
+            raise ValueError(f"this oracle judges generation 14, not {header.generation}")
+        self.header = header
+        self.manifest = manifest
+        self.cap = cap
+        self.test = test or header.source.split(".")[0] or header.title
+        self.findings: list[Finding] = []
+        self.rules: Counter[str] = Counter()
+        self.choices: dict[str, Any] = {}
+        self.steps = 0
+        self.ended = False
+        ports = [PortConfig(**msgspec.structs.asdict(port)) for port in header.ports]
+        self.candidates = [Candidate(World(ports))]
+        self._open: dict[int, Call] = {}
+        self._last = Call(n=0, op="")
+        self._processes = {"main"}
+        self._fired: dict[str, tuple[str, ...]] = {}
+        self._listed = manifest.switches(self.test) & AS_WRITTEN if manifest is not None else frozenset()
+        self._context = self._with(self._listed)
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> list[Finding]:
+        """Take one event; the findings it led to."""
+        already = len(self.findings)
+        if not self.ended:
+            try:
+                if isinstance(event, Call):
+                    self._open[event.n] = event
+                else:
+                    self._return(event)
+            except NotModelled as missing:
+                self._not_modelled(event, missing)
+            except TooMany as many:
+                self._inconclusive(event, f"at most {many.count} ways to go", "more")
+        return self.findings[already:]
+
+    def finish(self) -> Judgement:
+        """The judgement on everything that was fed."""
+        return Judgement(verdict(self.findings), self.findings, self.rules, self.steps, self.choices)
+
+    def _return(self, done: Return) -> None:
+        call = self._open.pop(done.of, None)
+        if call is None:
+            raise ValueError(f"return of call {done.of}, which was not made")
+        self._last = call
+        self._before(call)
+        if call.op == "settle":
+            self._settle(call, done)
+            return
+        if call.op == "lost":
+            self._inconclusive(done, "every operation of the recording", call.text, call)
+            return
+        self._others(call)
+        tried = [a for c in self.candidates for a in attempts(c, call, done, self._context)]
+        self.steps += 1
+        self._judge(call, done, tried)
+        self._after(call)
+
+    def _before(self, call: Call) -> None:
+        if call.op == "fork":
+            self._processes.add(str(call.args["actor"]))
+
+    def _after(self, call: Call) -> None:
+        """A process that is gone never returns from what it slept in."""
+        if call.op in ("exit", "kill"):
+            gone = str(call.args.get("actor", call.actor))
+            self._processes.discard(gone)
+            for n in [n for n, other in self._open.items() if other.actor == gone]:
+                del self._open[n]
+                for c in self.candidates:
+                    c.started.pop(n, None)
+
+    def _others(self, call: Call) -> None:
+        """Calls in progress may take effect before the one that returns now."""
+        if call.op in _INERT:
+            return
+        for other in [o for o in self._open.values() if o.op not in _INERT and o.op != "settle"]:
+            more: list[Candidate] = []
+            for c in self.candidates:
+                known = c.started.get(other.n)
+                if known is None or (known.asleep and other.fd in c.world.woken()):
+                    more.extend(start(c, other, self._context))
+            self.candidates = self._bounded(unique([*self.candidates, *more]))
+
+    # --- judging a step -------------------------------------------------------------------------
+
+    def _judge(self, call: Call, done: Return, tried: list[Attempt]) -> None:
+        good = [a for a in tried if not a.found]
+        if not good:
+            good = self._chosen_errno(tried)
+        if not good:
+            self._violation(call, done, tried)
+            return
+        fewest = min(len(a.after.deviant) for a in good)
+        best = next(a for a in good if len(a.after.deviant) == fewest)
+        self.rules.update(best.result.fired)
+        self._record_choices(best)
+        if call.fd and best.after.bound(call.fd):
+            port = best.after.adapter(call.fd)
+            self._fired[port] = best.result.fired or self._fired.get(port, ())
+        self._deviations(call, [a.after for a in good], best)
+        self.candidates = self._bounded(unique(a.after for a in good))
+
+    def _bounded(self, candidates: list[Candidate]) -> list[Candidate]:
+        if len(candidates) > self.cap:
+            raise TooMany(self.cap)
+        return candidates
+
+    def _chosen_errno(self, tried: list[Attempt]) -> list[Attempt]:
+        """Another error where the contract leaves it open which: taken, when it is the same every time."""
+        good = []
+        for a in tried:
+            if [m.field for m in a.found] != ["errno"]:
+                continue
+            clause = blame.open_errno(a.result.fired)
+            if clause and self.choices.setdefault(clause, a.found[0].seen) == a.found[0].seen:
+                good.append(a)
+        return good
+
+    def _record_choices(self, a: Attempt) -> None:
+        for choice, value in a.answers:
+            where = "hi" if value == choice.hi else "lo" if value == choice.lo else "between"
+            table: Counter[str] = self.choices.setdefault(choice.name, Counter())
+            table[where] += 1
+
+    def _deviations(self, call: Call, alive: Sequence[Candidate], best: Attempt) -> None:
+        """Every state left needs a deviation: it is a finding, once."""
+        told = {f.deviation for f in self.findings if f.kind == DEVIATION}
+        needed = frozenset.intersection(*(c.deviant for c in alive))
+        for switch in sorted(needed - told):
+            manifest = self.manifest.deviations if self.manifest else []
+            listed = next((d for d in manifest if d.switch == switch), None)
+            clause = listed.clause if listed else blame.clause_of_switch(switch)
+            self._add(
+                Finding(
+                    DEVIATION, clause, call.n, call.text or call.op, "what the contract says",
+                    "what the code as written does", switch, listed.reason if listed else "",
+                    listed.link if listed else "", call.line,
+                )
+            )  # fmt: skip
+
+    # --- findings -------------------------------------------------------------------------------
+
+    def _violation(self, call: Call, done: Return, tried: list[Attempt]) -> None:
+        last = self._fired.get(blame.port_of(tried, call.fd), ())
+        if done.hang:
+            self._hang(call, tried, last)
+            return
+        finding = blame.blame(call, done, tried, last)
+        listed = self.manifest.deviation(finding.clause, self.test) if self.manifest else None
+        if listed is not None and not listed.switch:
+            finding.kind, finding.reason, finding.link = DEVIATION, listed.reason, listed.link
+            self.ended = True
+        elif not self._listed >= AS_WRITTEN:
+            finding.reason = self._explained(call, done)
+        self._add(finding)
+
+    def _explained(self, call: Call, done: Return) -> str:
+        """Would a deviation that the manifest does not list explain the observation?"""
+        context = self._with(AS_WRITTEN)
+        try:
+            explaining = [a for c in self.candidates for a in attempts(c, call, done, context) if not a.found]
+        except (NotModelled, TooMany):
+            return ""
+        if not explaining:
+            return ""
+        fewest = min((a.after.deviant for a in explaining), key=lambda used: (len(used), sorted(used)))
+        return f"as the code is written: {', '.join(sorted(fewest))} (the manifest does not list it)"
+
+    def _hang(self, call: Call, tried: list[Attempt], last: tuple[str, ...]) -> None:
+        """The call did not come back: a poll may sleep as long as nothing is ready, others may not."""
+        if call.op == "poll" and any(a.result.asleep for a in tried) and int(call.args["timeout_ms"]) < 0:
+            self._inconclusive(call, "sleeping until something is ready", "no return", call)
+            return
+        clause = "14.poll.wakeup" if call.op == "poll" else blame.main_clause(call)
+        self._add(_about(call, HANG, clause, "the call returns", "no return"))
+
+    def _settle(self, call: Call, done: Return) -> None:
+        """Everything that must eventually happen is due."""
+        self.steps += 1
+        asleep = list(self._open.values())
+        debts = [(c, owed(c, asleep)) for c in self.candidates]
+        paid = [c for c, debt in debts if not debt]
+        if not paid:
+            c, debt = min(debts, key=lambda item: len(item[1]))
+            self._stalled(call, c, debt[0])
+        elif done.errno or done.ret < 0:
+            self._inconclusive(done, "an environment that comes to rest", "one that does not", call)
+        else:
+            self.candidates = paid
+
+    def _stalled(self, call: Call, c: Candidate, debt: Owed) -> None:
+        finding = _about(call, STALLED, debt.clause, debt.wanted, debt.seen)
+        finding.before = blame.pictures_of_port(c, debt.port, debt.ring)
+        self._add(finding)
+
+    def _not_modelled(self, event: Event, missing: NotModelled) -> None:
+        call = event if isinstance(event, Call) else self._call_of(event)
+        words = missing.why or str(missing)
+        self._add(_about(call, NOT_MODELLED, missing.rule, "", words))
+
+    def _inconclusive(self, event: Event, allowed: str, seen: str, call: Call | None = None) -> None:
+        call = call or (event if isinstance(event, Call) else self._call_of(event))
+        self._add(_about(call, INCONCLUSIVE, "", allowed, seen))
+        self.ended = self.ended or call.op != "lost"
+
+    def _call_of(self, done: Return) -> Call:
+        return self._open.get(done.of, self._last)
+
+    def _add(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        if finding.kind in FINAL:
+            self.ended = True
+
+    def _with(self, switches: frozenset[str]) -> Context:
+        """What steps need to know, with these deviations beside the contract."""
+        known = self.header.initial == "known"
+        return Context(self._process_of, known, self._errno, _readings(switches))
+
+    # --- small things ---------------------------------------------------------------------------
+
+    def _process_of(self, actor: str) -> str:
+        """Threads belong to the main process."""
+        return actor if actor in self._processes else "main"
+
+    def _errno(self, code: int | str) -> str:
+        if self.manifest is not None:
+            return self.manifest.errno_name(code)
+        return canonical(str(code))
+
+
+#: Operations that happen to the observer only: they order nothing.
+_INERT = frozenset({"sleep", "join", "env", "lost", "fork"})
+
+
+def _about(call: Call, kind: str, clause: str, allowed: str, seen: str) -> Finding:
+    return Finding(kind, clause, call.n, call.text or call.op, allowed, seen, line=call.line)
+
+
+def _readings(switches: frozenset[str]) -> tuple[frozenset[str], ...]:
+    """Each deviation alone, then all together."""
+    alone = tuple(frozenset({s}) for s in sorted(switches))
+    return alone if len(alone) < 2 else (*alone, switches)
+
+
+def test_id(path: str) -> str:
+    """What a manifest's globs are matched against: the file's name without endings."""
+    return Path(path).name.split(".")[0]
