@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import z3
@@ -20,89 +19,73 @@ from .errors import EndPath, EngineError
 from .proof import NO_EXCEPTION, Proof
 from .session import Session
 from .symbols import SymBool, SymInt, enter, leave, term_of, truth_of
+from .trail import Trail
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Decision:
-    """One fork of the trail: what was asked, the answer taken, the answers still to take."""
-
-    asked: Any
-    answer: int
-    left: list[int] = field(default_factory=list)
-
-
-def _same(left: Any, right: Any) -> bool:
-    if isinstance(left, str) or isinstance(right, str):
-        return isinstance(left, str) and isinstance(right, str) and left == right
-    return bool(z3.eq(left, right))
 
 
 class Run(Proof):
     """One execution of the body along a given prefix of decisions."""
 
-    def __init__(self, session: Session, trail: list[Decision]) -> None:
+    def __init__(self, session: Session, trail: Trail) -> None:
         self.session = session
         self.switches = session.switches
         self.trail = trail
         self.position = 0
         self.path: list[Any] = []
-        self.solver = session.solver()
+        self.solver = trail.solver
+        self.model: Any = None  # values that satisfy the path, where some are known
         self.symbols: dict[str, Any] = {}
         self.functions: dict[str, Any] = {}
         self.cases: list[int] = []
         self.results: list[Any] = []
         self.fired: set[str] = set()
-        self.goals: list[str] = []
 
     # --- the trail --------------------------------------------------------------------------------
 
+    @property
+    def known(self) -> bool:
+        """Are we still on the prefix that an earlier execution has walked, and checked?"""
+        return self.position < len(self.trail.decisions)
+
     def _constrain(self, condition: Any) -> None:
+        self.trail.add(len(self.path), condition)
         self.path.append(condition)
-        self.solver.add(condition)
+        if self.model is not None and not self._agrees(condition):
+            self.model = None
 
-    def _taken(self, asked: Any) -> int | None:
-        """The recorded answer, if this fork is still on the prefix."""
-        if self.position == len(self.trail):
-            return None
-        decision = self.trail[self.position]
-        if not _same(decision.asked, asked):
-            raise EngineError("the body does not do the same twice: the second execution forked elsewhere")
-        self.position += 1
-        return decision.answer
+    def _agrees(self, condition: Any) -> bool:
+        """Does the known model show that ``condition`` can hold here?"""
+        return self.model is not None and bool(z3.is_true(self.model.eval(condition, model_completion=True)))
 
-    def _record(self, asked: Any, answers: list[int]) -> int:
-        if len(self.trail) >= self.session.depth:
-            raise EngineError(f"a path has more than {self.session.depth} forks: a loop over a symbol?")
-        self.trail.append(Decision(asked, answers[0], answers[1:]))
-        self.position += 1
-        return answers[0]
+    def _feasible(self, side: Any) -> bool:
+        """Can ``side`` hold here? The model answers when it can, else the solver, whose model is kept."""
+        return self._agrees(side) or self.session.feasible(self, side)
 
     def decide(self, condition: Any) -> bool:
         """The truth of ``condition`` on this path."""
-        known = z3.simplify(condition)
-        if z3.is_true(known) or z3.is_false(known):
-            return bool(z3.is_true(known))
-        answer = self._taken(condition)
-        if answer is None:
-            answers = [
-                value
-                for value, side in ((1, condition), (0, z3.Not(condition)))
-                if self.session.feasible(self.solver, self.path, side)
-            ]
+        decision = self.trail.recall(self.position, condition)
+        if decision is None:
+            simple = z3.simplify(condition)
+            if z3.is_true(simple) or z3.is_false(simple):
+                answers = [int(z3.is_true(simple))]
+            else:
+                sides = ((1, condition), (0, z3.Not(condition)))
+                answers = [value for value, side in sides if self._feasible(side)]
             if not answers:
                 raise EndPath("dead")
-            answer = self._record(condition, answers)
-        self._constrain(condition if answer else z3.Not(condition))
-        return bool(answer)
+            decision = self.trail.record(condition, answers)
+        self.position += 1
+        if decision.forked:  # otherwise the path implies it
+            self._constrain(condition if decision.answer else z3.Not(condition))
+        return bool(decision.answer)
 
     def split(self, name: str, ways: int = 2) -> int:
-        answer = self._taken(f"split {name}")
-        if answer is None:
-            answer = self._record(f"split {name}", list(range(ways)))
-        self.cases.append(answer)
-        return answer
+        asked = f"split {name}"
+        decision = self.trail.recall(self.position, asked) or self.trail.record(asked, list(range(ways)))
+        self.position += 1
+        self.cases.append(decision.answer)
+        return decision.answer
 
     # --- what a body asks for ---------------------------------------------------------------------
 
@@ -136,12 +119,12 @@ class Run(Proof):
         if z3.is_false(z3.simplify(term)):
             raise EndPath("dead")
         self._constrain(term)
-        if not self.session.feasible(self.solver, self.path, z3.BoolVal(True)):
+        if not self.known and not self._feasible(z3.BoolVal(True)):
             raise EndPath("dead")
 
     def goal(self, name: str, *conditions: bool) -> None:
-        self.goals.append(name)
-        self.session.check_goal(self, name, z3.And([truth_of(c) for c in conditions]))
+        if not self.known:
+            self.session.check_goal(self, name, z3.And([truth_of(c) for c in conditions]))
 
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
         refuse_identity(function)
@@ -155,11 +138,12 @@ class Run(Proof):
         raise EndPath("case done")
 
     def bounded(self, cases: int = 1, of: str = "cases") -> None:
-        self.session.count(of, cases)
+        if not self.known:
+            self.session.count(of, cases)
 
     def evidence(self, goal: str, holds: bool, shown: Any) -> None:
-        self.goals.append(goal)
-        self.session.given_goal(self, goal, holds, shown)
+        if not self.known:
+            self.session.given_goal(self, goal, holds, shown)
 
     def reached(self, rules: Iterable[str]) -> None:
         self.fired.update(rules)
@@ -174,14 +158,13 @@ class Run(Proof):
         """An exception left the body: on a feasible path that is a goal not met."""
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
-        self.goals.append(NO_EXCEPTION)
         detail = f"{type(error).__name__} at {place}: {error}"
         self.session.check_goal(self, NO_EXCEPTION, z3.BoolVal(False), detail)
 
 
 def execute(session: Session, body: Callable[..., None], functions: tuple[Callable[..., Any], ...]) -> None:
     """Execute ``body`` along every path, or until the session has seen enough; results are in the session."""
-    trail: list[Decision] = []
+    trail = Trail(session.solver(), session.depth)
     while True:
         run = Run(session, trail)
         close = True
@@ -199,13 +182,8 @@ def execute(session: Session, body: Callable[..., None], functions: tuple[Callab
             leave()
         if close:
             session.close_path(run, body, functions)
-        if session.enough():
-            return
-        while trail and not trail[-1].left:
-            trail.pop()
-        if not trail:
+        if session.enough() or not trail.next_path():
             return
         if session.paths >= session.cap:
             session.unconfirmed(f"more than {session.cap} paths")
             return
-        trail[-1].answer = trail[-1].left.pop(0)

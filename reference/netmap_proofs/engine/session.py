@@ -97,14 +97,17 @@ class Session:
         solver.add(conditions)
         return self._check(solver), solver
 
-    def feasible(self, solver: Any, path: list[Any], side: Any) -> bool:
-        """False only when the solver shows that ``side`` cannot hold on this path."""
-        solver.push()
-        solver.add(side)
-        answer = self._check(solver)
-        solver.pop()
+    def feasible(self, run: Run, side: Any) -> bool:
+        """False only when the solver shows that ``side`` cannot hold on this path. Leaves a model in
+        ``run``."""
+        run.solver.push()
+        run.solver.add(side)
+        answer = self._check(run.solver)
+        if answer == "sat":
+            run.model = run.solver.model()
+        run.solver.pop()
         if answer == "unknown":  # the incremental core is the weaker one
-            answer, _ = self._fresh([*path, side])
+            answer, _ = self._fresh([*run.path, side])
         return answer != "unsat"
 
     # --- goals ------------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ class Scenario:
     are part of another one. ``adversary`` lists the values another thread of the application may store
     into a user word at any moment: each read of it may see any of them, or what is there. ``do``
     handles atomic calls by name. ``waits`` says, for a thread that sleeps, what it waits for: asleep
-    for good while that holds is a lost wake-up. ``always`` must hold in every state, ``finally_`` when no thread can go on; the latter also gets
+    for good while that holds is a lost wake-up. ``always`` must hold in every state, ``finally_`` when
+    no thread can go on; the latter also gets
     the results of the threads that ended. ``outcome`` names what is kept of each end.
     """
 
