@@ -40,7 +40,7 @@ RECORDED = rule(
 )
 REJECTED = rule("14/poll/rejected", clause="14.poll.error", source=f"{NETMAP_C}:3818-3820,3871-3874")
 FAILED = rule("14/poll/sync-failed", clause="14.poll.error", source=f"{NETMAP_C}:3822-3823,3889-3890")
-RX_UNASKED = rule("14/poll/rx/unasked", clause="14.poll.do-rx-poll", source=f"{NETMAP_H}:464-468")
+RX_UNASKED = rule("14/poll/rx/unasked", clause="14.poll.do-rx-poll", source=f"{NETMAP_H}:466-470")
 RX_FLAG_IGNORED = rule(
     "14/poll/rx/flag-ignored",
     clause="14.poll.do-rx-poll",

@@ -38,7 +38,7 @@ NETMAP_H = "luigirizzo/netmap:sys/net/netmap.h@89607e14"
 TX_NOT_STAMPED = "14.tx-not-stamped"
 AS_WRITTEN = frozenset({TX_NOT_STAMPED})
 
-TX_STAMPED = rule("14/sync/tx/timestamp", clause="14.sync.timestamp", source=f"{NETMAP_H}:328-333")
+TX_STAMPED = rule("14/sync/tx/timestamp", clause="14.sync.timestamp", source=f"{NETMAP_H}:333-338")
 TX_FLAG_IGNORED = rule(
     "14/sync/tx/flag-ignored",
     clause="14.sync.timestamp",
