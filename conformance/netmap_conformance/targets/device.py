@@ -7,6 +7,7 @@ call of another thread runs in a thread, one of another process in a forked chil
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,6 +173,18 @@ class DeviceTarget(Api14Target):
         self._unmap(found)
         code = self.entry.close(found.number)
         return self._done(call, -1 if code else 0, code)
+
+    def sys_dup(self, call: Call) -> Return:
+        """Descriptors are the system's own where they can be duplicated at all (see :func:`probe`)."""
+        found = self._fds.get(call.fd)
+        if found is None:
+            return Return(of=call.n, ret=-1, errno="EBADF")
+        try:
+            number = os.dup(found.number)
+        except OSError as error:
+            return self._done(call, -1, error.errno or 0)
+        self._fds[call.args["to"]] = Descriptor(number, call.actor, found.memsize, found.nifp)
+        return Return(of=call.n)
 
     def _unmap(self, found: Descriptor) -> int:
         memory, found.memory, found.mapping = found.memory, None, None
@@ -389,6 +402,9 @@ def probe(target: DeviceTarget) -> frozenset[str]:
         done = target.call(Call(n=2, op="register", fd="P", args={"name": name}))
         if done is not None and not done.errno:
             found |= meaning
+            target.call(Call(n=3, op="dup", fd="P", args={"to": "Q"}))
+            synced = target.call(Call(n=4, op="txsync", fd="Q"))
+            found |= {"dup"} if synced is not None and not synced.errno else set()
     target.stop()
     found |= {"wire"} if "frame" in environment and "nic" in found else set()
     found |= {"quiet"} if "quiet" in environment else set()
