@@ -11,7 +11,8 @@ recording                           trace
 ``wire_in host_in``                 ``frame`` on side ``wire`` (``queue``) or ``host``
 ``wire_out host_out``               ``frames``
 ``nic_tx nic_init rx_irq tx_irq
-netmap_reset detach inject reset``  ``env`` with ``name``
+netmap_reset attach detach inject
+reload reset``                      ``env`` with ``name``
 ==================================  =======================================================
 """
 
@@ -28,12 +29,25 @@ ERRNO_NAME = {number: name for name, number in ERRNO.items()}
 EVENT_BITS = {"in": 1, "out": 4, "err": 8, "rdnorm": 64}
 REQUESTS = {"ginfo": "NIOCGINFO", "regif": "NIOCREGIF", "unregif": "NIOCUNREGIF"}
 PROT = {1: "r", 2: "w", 3: "rw", 5: "rx", 7: "rwx"}
-#: Moves of the environment; their arguments go over as they are, ``ifname`` as ``port``, ``q`` as ``queue``.
-ENV = frozenset({"nic_tx", "nic_init", "rx_irq", "tx_irq", "netmap_reset", "detach", "inject", "reset"})
+#: Moves of the environment; arguments go over as they are, ``ifname`` as ``port``, ``q`` as ``queue``.
+ENV = frozenset(
+    (
+        "nic_tx",
+        "nic_init",
+        "rx_irq",
+        "tx_irq",
+        "netmap_reset",
+        "attach",
+        "detach",
+        "inject",
+        "reload",
+        "reset",
+    )
+)
 _RENAMED = {"ifname": "port", "q": "queue", "what": "request"}
 _STORES = {"ring_set": "set", "slot_set": "slot", "buf_put": "bytes"}
-#: What a panicked operation returns in a recording.
-DIED = -1000
+#: A fault whose source line nobody knows: in the driver, whose lines are not in the model.
+SOMEWHERE = "unknown line"
 
 #: The name of the interface a descriptor is registered on.
 PortOf = Callable[[str], str]
@@ -95,11 +109,10 @@ def to_call(op: str, args: dict[str, Any], ret: Any) -> tuple[str, str, dict[str
         return "frames", "", {"port": args["ifname"], "side": op.removesuffix("_out")}
     if op == "sysctl":
         return "sysctl", "", {"name": args["name"], "value": args["v"]}
+    if op in ("attach", "detach"):
+        return "env", "", {"name": op, "port": args["name"]}
     if op in ENV:
-        renamed = {_RENAMED.get(k, k): v for k, v in args.items()}
-        if op == "detach":
-            renamed = {"port": args["name"]}
-        return "env", "", {"name": op, **renamed}
+        return "env", "", {"name": op, **{_RENAMED.get(k, k): v for k, v in args.items()}}
     return op, fd, {k: v for k, v in args.items() if k != "fd"}
 
 
@@ -113,12 +126,13 @@ def to_return(of: int, op: str, recorded: dict[str, Any]) -> Return:
     made.events = [event[:3] if event and event[0] == "LOG" else event for event in recorded["ev"]]
     if "panic" in recorded:
         made.ret, made.see = -1, None
-        made.fault = ", ".join(recorded.get("at") or [recorded["panic"]])
+        made.hang = recorded["panic"] == "HANG"
+        made.fault = "" if made.hang else ", ".join(recorded.get("at") or [SOMEWHERE])
         return made
     if op in ("regif", "ginfo", "ioctl"):
         made.out = dict(ret[1])
         return _with_errno(made, ret[0])
-    if op in ("unregif", "txsync", "rxsync", "close", "host_in"):
+    if op in ("unregif", "txsync", "rxsync", "close", "host_in", "attach"):
         return _with_errno(made, ret)
     if op == "poll":
         made.ret, made.revents = int(bool(ret[0])), event_names(ret[0])
@@ -224,6 +238,6 @@ def _store(call: Call, port: str) -> tuple[str, dict[str, Any]]:
 def _environment(args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     back = {new: old for old, new in _RENAMED.items()}
     op = args["name"]
-    if op == "detach":
+    if op in ("attach", "detach"):
         return op, {"name": args["port"]}
     return op, {back.get(k, k): v for k, v in args.items() if k != "name"}

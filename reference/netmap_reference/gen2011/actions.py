@@ -17,7 +17,7 @@ from . import control, register
 from .attach import Adapter
 from .device import Context, Panic, Priv
 from .memory import BUF_SIZE
-from .pool import Pool
+from .pool import reclaim
 from .ports import host, nic, wire
 from .ring import Kring
 
@@ -236,16 +236,15 @@ def init_offsets(world: World, ctx: Context, nifp: int) -> None:
 
 @action("free_unreferenced")
 def free_unreferenced(world: World, ctx: Context) -> None:
-    """Contract: what no ring of another registered interface names is free again, buffers 0 and 1 never."""
-    used = {0, 1}
+    """Contract: what no ring of another registered interface names is free again."""
+    named: set[int] = set()
     for iface in world.ifs.values():
         if iface.refcount > 0 and iface is not ctx.port:
             for ring, kring in iface.krings.items():
-                used |= {world.slot(iface, ring, i).buf_idx for i in range(kring.n)}
-    total = world.pool.total
-    spare = frozenset(i for i in world.pool.bitmap if i >= total)
-    free = frozenset(range(total)) - used
-    world.pool = Pool(total, len(free), free | spare)
+                named |= {world.slot(iface, ring, i).buf_idx for i in range(kring.n)}
+    step = reclaim(world.pool, frozenset(named))
+    world.fire(*step.fired)
+    world.pool = step.state
 
 
 # --- syncs and the host stack -----------------------------------------------------------------

@@ -1,21 +1,21 @@
-"""The operations of the recordings: system calls, the application's stores, the environment's moves.
+"""The operations of the recordings: system calls and the application's stores.
+
+Frames, interrupts and everything else that comes from outside is in :mod:`.environment`.
 
 An operation is called with the world and the recorded arguments and returns the recorded ``ret``.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import attach, control, interrupts
-from .actions import revoke
+from . import control, module
 from .control import NIOCGINFO, NIOCREGIF, NIOCRXSYNC, NIOCTXSYNC, NIOCUNREGIF, Bound
-from .device import ERRNO, Context, Interface, Panic
+from .device import ERRNO, Context, Panic
+from .environment import MOVES, interface
 from .poll import NOT_BOUND, POLLERR, poll
-from .ports import nic
-from .ports.nicring import arrives
-from .ports.wire import receive, transmit
 from .register import dtor
 from .snapshot import state
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 Operation = Callable[["World", dict[str, Any]], Any]
 #: Operations that enter the kernel or the environment.
-OPERATIONS: dict[str, Operation] = {}
+OPERATIONS: dict[str, Operation] = dict(MOVES)
 #: The application's own stores into shared memory: nothing else happens, there are no events.
 STORES: dict[str, Operation] = {}
 #: What an operation that the kernel did not survive returns.
 DIED = -1000
+_ON_INTERFACE = frozenset({"host_in", "wire_in", "nic_tx", "rx_irq", "tx_irq"})
 
 
 def operation(name: str, table: dict[str, Operation] = OPERATIONS) -> Callable[[Operation], Operation]:
@@ -56,8 +57,9 @@ def perform(world: World, op: str, args: dict[str, Any]) -> dict[str, Any]:
             world.events = []
         world.recorded = []
         ret = OPERATIONS[op](world, args)
-    except KeyError as missing:
-        raise ValueError(f"{op}: {missing} is unknown or missing") from None
+    except (KeyError, IndexError, struct.error) as error:
+        what = f"{error} is unknown or missing" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{op}: {what}") from None
     except Panic as panic:
         world.dead = True
         return {
@@ -77,11 +79,6 @@ def _panic_text(world: World, panic: Panic) -> str:
     if panic.address < 4096 and panic.at and "NMB" not in panic.at[0]:
         return f"page fault at {panic.address:#x} (NULL dereference)"
     return f"page fault at pool+{panic.address} (pool size {world.layout.total})"
-
-
-def interface(world: World, args: dict[str, Any]) -> Interface:
-    """The interface an operation names."""
-    return world.ifs[args["ifname"]]
 
 
 def bound(world: World, fd: int) -> tuple[Context, Bound]:
@@ -212,133 +209,16 @@ def buf_put(world: World, args: dict[str, Any]) -> str | None:
     return None
 
 
-# --- the environment --------------------------------------------------------------------------
+# --- the module -------------------------------------------------------------------------------
 
 
-@operation("wire_in")
-def wire_in(world: World, args: dict[str, Any]) -> int:
-    """A frame arrives for queue ``q``; it waits on the wire while the NIC has no descriptor for it."""
-    iface = interface(world, args)
-    if iface.dying:
-        return -1
-    ring = iface.rx[args["q"]]
-    iface.rx[args["q"]] = arrives(ring, bytes.fromhex(args["data"]))
-    receive(world, Context(iface), args["q"])
-    return 0
-
-
-@operation("nic_tx")
-def nic_tx(world: World, args: dict[str, Any]) -> int:
-    """The NIC sends up to ``n`` frames (-1: all); returns how many it sent."""
-    if interface(world, args).dying:
-        return -1
-    return transmit(world, Context(interface(world, args)), args["q"], args["n"])
-
-
-@operation("nic_init")
-def nic_init(world: World, args: dict[str, Any]) -> int:
-    iface = interface(world, args)
-    if iface.na is None:
-        return -1
-    world.run(nic.nic_init(iface.na, iface.num_queues), Context(iface))
-    return 0
-
-
-@operation("netmap_reset")
-def netmap_reset(world: World, args: dict[str, Any]) -> int | None:
-    """The driver calls `netmap_reset` alone: the offset of the ring's slots, or nothing."""
-    iface = interface(world, args)
-    protocol = interrupts.reset(iface.na, bool(args["tx"]), args["n"], args["new_cur"])
-    result: int | None = world.run(protocol, Context(iface))
-    return result
-
-
-@operation("rx_irq")
-def rx_irq(world: World, args: dict[str, Any]) -> list[int]:
-    """A receive interrupt: what netmap returned, and the mark that no more polling is needed."""
-    iface, q = interface(world, args), args["q"]
-    if iface.dying:
-        return [-1, 0]
-    world.run(nic.interrupt(iface.na, q), Context(iface))
-    taken = world.run(interrupts.irq(iface.na, False, q, world.switches), Context(iface))
-    return [taken, 1 if taken else 0]
-
-
-@operation("tx_irq")
-def tx_irq(world: World, args: dict[str, Any]) -> int:
-    iface = interface(world, args)
-    if iface.dying:
-        return -1
-    taken: int = world.run(interrupts.irq(iface.na, True, args["q"], world.switches), Context(iface))
-    return taken
-
-
-@operation("host_in")
-def host_in(world: World, args: dict[str, Any]) -> int:
-    """The host stack sends a packet: to netmap when it intercepts (or by ``force``), else to the wire."""
-    iface = interface(world, args)
-    frame = bytes.fromhex(args["data"])
-    if iface.dying:
-        return -1
-    if iface.intercept or args.get("force"):
-        ctx = Context(iface, frame=frame)
-        return ERRNO[world.run(interrupts.start(iface.na, len(frame), world.switches), ctx)]
-    iface.out.append((-1, frame))
-    return 0
-
-
-@operation("wire_out")
-def wire_out(world: World, args: dict[str, Any]) -> list[list[Any]]:
-    """Collect what left the machine: [queue, frame], queue -1 for what the host stack sent itself."""
-    iface = interface(world, args)
-    frames = [[q, frame.hex()] for q, frame in iface.out]
-    iface.out = []
-    return frames
-
-
-@operation("host_out")
-def host_out(world: World, args: dict[str, Any]) -> list[str]:
-    """Collect what was passed up to the host stack."""
-    iface = interface(world, args)
-    frames = [frame.hex() for frame in iface.up]
-    iface.up = []
-    return frames
-
-
-@operation("detach")
-def detach(world: World, args: dict[str, Any]) -> int:
-    """The driver's interface goes away."""
-    iface = world.ifs[args["name"]]
-    iface.dying = True
-    step = attach.detach(iface.na is not None, iface.refcount, world.switches)
+@operation("reload")
+def reload(world: World, args: dict[str, Any]) -> int:
+    """The module is unloaded, which ends every registration, and loaded again; every descriptor is gone."""
+    for fd in sorted(world.fds):
+        close_fd(world, {"fd": fd})
+    step = module.unload(module.Memory(world.layout, world.pool, world.objs), world.switches)
     world.fire(*step.fired)
-    if step.state.revoke:
-        revoke(world, Context(iface))
-    if step.state.free:
-        iface.na = None
+    world.lost += (step.state.lost,) if step.state.lost else ()
+    world.load()
     return 0
-
-
-@operation("sysctl")
-def sysctl(world: World, args: dict[str, Any]) -> int:
-    if args["name"] not in world.sysctl:
-        raise ValueError(f"there is no sysctl {args['name']}")
-    world.sysctl[args["name"]] = args["v"]
-    return 0
-
-
-@operation("inject")
-def inject(world: World, args: dict[str, Any]) -> int:
-    """The next ``count`` calls of a service fail: kmalloc, set_cdevpriv, register, m_devget."""
-    world.inject[args["what"]] = args["count"]
-    return 0
-
-
-@operation("reset")
-def reset(world: World, args: dict[str, Any]) -> int:
-    """A fresh machine."""
-    world.boot()
-    return 0
-
-
-_ON_INTERFACE = frozenset({"host_in", "wire_in", "nic_tx", "rx_irq", "tx_irq"})

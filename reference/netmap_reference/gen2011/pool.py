@@ -31,6 +31,7 @@ FREE_OK = rule("2011/memory/free_buf/freed", clause=_FREE, source=lines("224-225
 FREE_RESERVED_REFUSED = rule(
     "2011/memory/free_buf/reserved-refused", clause="2011.pool.reserved", source=lines("172-175, 576-582")
 )
+RECLAIM = rule("2011/memory/reclaim", clause="2011.pool.conserved", source=lines("773-791"))
 FREE_RESERVED = rule(
     "2011/memory/free_buf/reserved-freed",
     clause="2011.pool.reserved",
@@ -148,6 +149,13 @@ def free_buf(index: int, total: int, is_free: bool, switches: frozenset[str] = C
     if index < 2:
         return Step(FreeBuf(True), (FREE_RESERVED,))
     return Step(FreeBuf(True), (FREE_OK,))
+
+
+def reclaim(pool: Pool, named: frozenset[int]) -> Step[Pool]:
+    """The pool in which everything is free but buffers 0 and 1 and those in ``named``."""
+    spare = frozenset(i for i in pool.bitmap if i >= pool.total)
+    free = frozenset(range(2, pool.total)) - named
+    return Step(Pool(pool.total, len(free), free | spare), (RECLAIM,))
 
 
 def words(pool: Pool) -> list[int]:

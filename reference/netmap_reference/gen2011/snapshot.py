@@ -60,9 +60,10 @@ def _memory(world: World) -> dict[str, Any]:
 def _kmem(world: World) -> dict[str, list[int]]:
     """What the kernel's memory types have allocated: [pieces, bytes]."""
     attached = [block_bytes(i.na.num_queues) for i in world.ifs.values() if i.na is not None]
-    bitmap = 4 * len(words(world.pool))
+    bitmaps = (4 * len(words(world.pool)), *world.lost)
+    objs = len(world.objs)
     return {
-        "netmap": [2 + len(world.objs), MEM_D_BYTES + bitmap + OBJ_BYTES * len(world.objs)],
+        "netmap": [1 + len(bitmaps) + objs, MEM_D_BYTES + sum(bitmaps) + OBJ_BYTES * objs],
         "devbuf": [len(attached) + len(world.privs), sum(attached) + PRIV_BYTES * len(world.privs)],
     }
 

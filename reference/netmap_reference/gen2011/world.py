@@ -75,17 +75,8 @@ class World:
 
     def boot(self) -> None:
         """A fresh machine: the module is loaded, the interfaces of the configuration are attached."""
-        loaded = module.load(self.config["pool_limit"])
-        if loaded.state is None:
-            raise ValueError(f"the pool does not fit: {self.config['pool_limit']} bytes")
-        self.fire(*loaded.fired)
-        memory = loaded.state
-        buffers = self.config.get("n_buffers") or memory.layout.buffers
-        size = self.config.get("ring_bytes") or memory.layout.size
-        self.layout = replace(memory.layout, size=size, buffers=buffers)
-        self.pool = fresh_pool(buffers)
-        self.objs = (replace(memory.objs[0], size=size),)
-        self.region = Region(self.layout.total)
+        self.load()
+        self.lost: tuple[int, ...] = ()  # bytes of each bitmap that an unload left behind
         self.ifs: dict[str, Interface] = {}
         self.fds: dict[int, bool] = {}  # open descriptors, and whether they are registered
         self.privs: dict[int, Priv] = {}
@@ -102,8 +93,22 @@ class World:
             if iface.capable:
                 self.attach(iface)
 
-    def attach(self, iface: Interface) -> None:
-        """The driver of this interface calls `netmap_attach`."""
+    def load(self) -> None:
+        """The module is loaded; smaller limits of the configuration take the place of its own."""
+        loaded = module.load(self.config["pool_limit"])
+        if loaded.state is None:
+            raise ValueError(f"the pool does not fit: {self.config['pool_limit']} bytes")
+        self.fire(*loaded.fired)
+        memory = loaded.state
+        buffers = self.config.get("n_buffers") or memory.layout.buffers
+        size = self.config.get("ring_bytes") or memory.layout.size
+        self.layout = replace(memory.layout, size=size, buffers=buffers)
+        self.pool = fresh_pool(buffers)
+        self.objs = (replace(memory.objs[0], size=size),)
+        self.region = Region(self.layout.total)
+
+    def attach(self, iface: Interface) -> str:
+        """The driver of this interface calls `netmap_attach`; returns an errno's name or ""."""
         step = attach.attach(iface.num_queues, True, not self.injected("kmalloc"))
         self.fire(*step.fired)
         if step.outcome.ok:
@@ -113,6 +118,10 @@ class World:
             for side in ("tx", "rx"):
                 for i, kring in enumerate(step.state.krings):
                     iface.krings[f"{side}{i}"] = kring
+            iface.ring_at.clear()
+            iface.zeroed.clear()
+            iface.waiting.clear()
+        return step.outcome.detail
 
     def clone(self) -> World:
         """An independent copy."""
@@ -133,6 +142,7 @@ class World:
             self.pool,
             self.objs,
             self.now,
+            self.lost,
             self.dead,
             tuple(self.held),
             *(tuple(sorted(d.items())) for d in (self.fds, self.sysctl, self.inject)),
@@ -169,13 +179,13 @@ class World:
         return api2011.netmap_ring(self.region, iface.ring_at[name])
 
     def slot_address(self, iface: Interface, ring: str, index: int) -> int:
-        """Where slot ``index`` (any u32) would be, inside the region or not."""
+        """Where slot ``index`` (any int or u32) would be, inside the region or not."""
         return iface.ring_at[ring] + api2011.netmap_ring.SIZE + index * api2011.netmap_slot.SIZE
 
     def slot(self, iface: Interface, ring: str, index: int) -> api2011.netmap_slot:
         """Slot ``index``; a panic when the kernel would touch memory outside the block."""
         address = self.slot_address(iface, ring, index)
-        if address + api2011.netmap_slot.SIZE > self.layout.total:
+        if address < 0 or address + api2011.netmap_slot.SIZE > self.layout.total:
             raise Panic(fault(f"slot {index} of {ring}"), (), address)
         return api2011.netmap_slot(self.region, address)
 

@@ -218,7 +218,7 @@ def init(na: Adapter | None, num_queues: int) -> Protocol:
             k: Kring = yield ReadKernel((f"rx{q}", "kring"))
             total = yield ReadKernel(("mem", "total"))
             for to in range(k.n):
-                at = u32(idx_n2k(k.n, k.hwofs, to).state)
+                at = idx_n2k(k.n, k.hwofs, to).state
                 index = yield ReadUser((f"rx{q}", "slot", at, "buf_idx"))
                 yield Do("nic.rx_desc", (q, to, index if index < total else 0))
             tail = rx_init_tail(k.n, k.hwavail)
