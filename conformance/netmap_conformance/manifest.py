@@ -196,7 +196,7 @@ def _problems(m: Manifest) -> list[tuple[str, str]]:
         if not re.fullmatch(r"E[A-Z0-9]+", name):
             found.append((f"errno.{code}", f"'{name}' is not the name of an errno"))
     known: dict[str, Any] = dict(clauses.load())
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     for i, d in enumerate(m.deviations):
         at = f"deviations[{i}]"
         clause = known.get(d.clause)
@@ -209,9 +209,9 @@ def _problems(m: Manifest) -> list[tuple[str, str]]:
             found.append((f"{at}.switch", f"{d.clause} has no deviation '{d.switch}'; it has: {named}"))
         if not d.reason.strip():
             found.append((f"{at}.reason", "is empty"))
-        if (d.clause, d.tests) in seen:
+        if (d.clause, d.switch, d.tests) in seen:
             found.append((at, f"'{d.clause}' in '{d.tests}' is listed twice"))
-        seen.add((d.clause, d.tests))
+        seen.add((d.clause, d.switch, d.tests))
     return found
 
 

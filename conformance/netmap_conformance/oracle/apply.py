@@ -28,6 +28,10 @@ _BOUND_ONLY = STORES | {"show", "slots"}
 _HARMLESS = ("rawsock", "cap", "join", "kill")
 
 
+class NoSuchPort(Exception):
+    """A frame for a port or side that the machine does not have."""
+
+
 class _Application(Api14Target):
     """The stores of :class:`Api14Target`, over a candidate's region."""
 
@@ -55,8 +59,8 @@ def make(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
         raise NotModelled(f"14/{call.op}", f"operation {call.op}")
     try:
         return method(c, call, choose, actor)
-    except (ValueError, LookupError) as error:
-        raise NotModelled(f"14/{call.op}/arguments", str(error).strip("'\"")) from None
+    except (ValueError, NoSuchPort) as error:
+        raise NotModelled(f"14/{call.op}/arguments", str(error)) from None
 
 
 # --- the application --------------------------------------------------------------------------
@@ -204,13 +208,21 @@ def _shell(c: Candidate, command: str) -> Result:
 
 
 def _frame(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
-    return c.world.frame(call.args["port"], call.args["side"], bytes.fromhex(call.args["hex"]), choose)
+    port, side = _place(c, call)
+    return c.world.frame(port, side, bytes.fromhex(call.args["hex"]), choose)
 
 
 def _frames(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
-    place = (str(call.args["port"]), str(call.args["side"]))
+    place = _place(c, call)
     c.inbox[place] = (*c.inbox.get(place, ()), *c.world.frames(*place))
     return Result()
+
+
+def _place(c: Candidate, call: Call) -> tuple[str, str]:
+    port, side = str(call.args["port"]), str(call.args["side"])
+    if port not in c.world.system().ports or side not in ("wire", "host"):
+        raise NoSuchPort(f"there is no {side} side of a port {port}")
+    return port, side
 
 
 _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {

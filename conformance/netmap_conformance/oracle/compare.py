@@ -17,7 +17,7 @@ from ..trace import Call, Return, See
 from .candidate import Candidate, View
 
 #: Fields of a ring that have to be equal as they are.
-EQUAL = ("num_slots", "nr_buf_size", "ringid", "dir", "head", "cur", "tail", "offset_mask", "buf_align")
+EQUAL = ("num_slots", "nr_buf_size", "ringid", "head", "cur", "tail", "offset_mask", "buf_align")
 #: Calls that show everything, and set what later changes are relative to.
 CHECKPOINTS = ("mmap", "remap")
 _SLOT_FIELDS = ("buf_idx", "len", "flags", "ptr")
@@ -25,12 +25,16 @@ _SLOT_FIELDS = ("buf_idx", "len", "flags", "ptr")
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """``field`` that differs (``ret``, ``out.nr_mem_id``, ``slot.len`` …), of a ``ring`` or of none."""
+    """``field`` that differs (``ret``, ``out.nr_mem_id``, ``slot.len`` …), of a ``ring`` or of none.
+
+    ``clause`` is given where the field alone tells which one is broken.
+    """
 
     field: str
     allowed: str
     seen: str
     ring: str = ""
+    clause: str = ""
 
 
 class Comparison:
@@ -68,8 +72,8 @@ class Comparison:
             self._see(self.done.see)
         return self.found
 
-    def differ(self, field: str, allowed: Any, seen: Any, ring: str = "") -> None:
-        self.found.append(Mismatch(field, str(allowed), str(seen), ring))
+    def differ(self, field: str, allowed: Any, seen: Any, ring: str = "", clause: str = "") -> None:
+        self.found.append(Mismatch(field, str(allowed), str(seen), ring, clause))
 
     # --- the call -------------------------------------------------------------------------------
 
@@ -197,6 +201,8 @@ class Comparison:
                 self.differ(field, value, seen[field], ring)
                 if field == "num_slots":
                     return False
+        if "dir" in seen:  # which number stands for which direction is the kernel's choice
+            self._bind(("dir", 0), view.dir, seen["dir"], "dir", ring)
         mem = self.c.memory(fd)
         where = self.c.binds.seen(("ring", mem), view.off)
         if where is not None and "buf_ofs" in seen:
@@ -286,13 +292,17 @@ class Comparison:
             if expected != seen:
                 self.differ(field, f"{expected}{at}", seen, ring)
             return expected == seen
-        if seen < 2 or not self._inside(mem, seen):
-            self.differ(field, f"a buffer of the pool{at}", seen, ring)
-            return False
-        if not self.c.binds.bind(("buf", mem), model, seen):
-            self.differ(field, f"a buffer that nothing else has{at}", seen, ring)
-            return False
-        return True
+        wanted, clause = f"a buffer of the pool{at}", ""
+        if seen == 1:
+            clause = "14.memory.reserved"
+        elif seen > 1 and not self._inside(mem, seen):
+            wanted, clause = f"a buffer inside the region{at}", "14.memory.layout"
+        elif seen > 1:
+            wanted, clause = f"a buffer that nothing else has{at}", "14.memory.pool"
+            if self.c.binds.bind(("buf", mem), model, seen):
+                return True
+        self.differ(field, wanted, seen, ring, clause)
+        return False
 
     def _inside(self, mem: int, buf_idx: int) -> bool:
         """Does the buffer lie in the memory, as far as its size and the place of its buffers are known?"""

@@ -151,7 +151,7 @@ class Oracle:
         if call.fd and best.after.bound(call.fd):
             port = best.after.adapter(call.fd)
             self._fired[port] = best.result.fired or self._fired.get(port, ())
-        self._deviations(call, [a.after for a in good], best)
+        self._deviations(call, done, tried, [a.after for a in good])
         self.candidates = self._bounded(unique(a.after for a in good))
 
     def _bounded(self, candidates: list[Candidate]) -> list[Candidate]:
@@ -176,21 +176,26 @@ class Oracle:
             table: Counter[str] = self.choices.setdefault(choice.name, Counter())
             table[where] += 1
 
-    def _deviations(self, call: Call, alive: Sequence[Candidate], best: Attempt) -> None:
+    def _deviations(
+        self, call: Call, done: Return, tried: Sequence[Attempt], alive: Sequence[Candidate]
+    ) -> None:
         """Every state left needs a deviation: it is a finding, once."""
         told = {f.deviation for f in self.findings if f.kind == DEVIATION}
         needed = frozenset.intersection(*(c.deviant for c in alive))
+        if not needed - told:
+            return
+        contract = [a for a in tried if a.found and not a.after.deviant & needed - told]
         for switch in sorted(needed - told):
+            finding = (
+                blame.blame(call, done, contract, ()) if contract else _about(call, DEVIATION, "", "", "")
+            )
             manifest = self.manifest.deviations if self.manifest else []
             listed = next((d for d in manifest if d.switch == switch), None)
-            clause = listed.clause if listed else blame.clause_of_switch(switch)
-            self._add(
-                Finding(
-                    DEVIATION, clause, call.n, call.text or call.op, "what the contract says",
-                    "what the code as written does", switch, listed.reason if listed else "",
-                    listed.link if listed else "", call.line,
-                )
-            )  # fmt: skip
+            finding.kind, finding.deviation = DEVIATION, switch
+            finding.clause = listed.clause if listed else blame.clause_of_switch(switch)
+            if listed is not None:
+                finding.reason, finding.link = listed.reason, listed.link
+            self._add(finding)
 
     # --- findings -------------------------------------------------------------------------------
 
