@@ -77,6 +77,8 @@ class Driver:
         self.nic = bool(header.ports)
         self.wire = self.nic and "wire" in target.capabilities()
         self.bound: dict[str, Bound] = {}
+        self._learned = 0
+        self._calls: dict[int, str] = {}
         self.runner.start()
 
     def do(self, line: str) -> Return | None:
@@ -93,14 +95,14 @@ class Driver:
 
     def _learn(self) -> None:
         """Take over what the last returns showed of each descriptor's rings."""
-        calls = {}
-        for event in self.runner.events[-400:]:
+        for event in self.runner.events[self._learned :]:
             if isinstance(event, Return):
-                fd = calls.get(event.of, "")
+                fd = self._calls.pop(event.of, "")
                 if fd in self.bound and event.see is not None:
                     self.bound[fd].rings.update(event.see.rings)
             else:
-                calls[event.n] = event.fd
+                self._calls[event.n] = event.fd
+        self._learned = len(self.runner.events)
 
     def open(self, handle: str, end: str, flags: str) -> None:
         """open, REGISTER and mmap; a REGISTER that is refused is closed again."""
@@ -288,10 +290,11 @@ def campaign(target: Target, manifest: Manifest, examples: int, seed: int, build
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
         print_blob=False,
+        report_multiple_bugs=False,
     )
     test = seeded(seed)(get_state_machine_test(made, settings=how))
     try:
-        test(made)
+        test()
     except Disagreement as found:
         return failed(entry, last[0], str(found), build)
     silent = sorted(name for name, count in fired.items() if not count)
