@@ -161,7 +161,14 @@ def judge(each: Obligation, smt2: Path | None = None) -> Result:
     started = time.perf_counter()
     if smt2 is not None:
         folder_of(smt2, each.id, fresh=True)
-    session = Session(each.id, switches=each.switches, rlimit=each.rlimit, cap=each.cap, smt2=smt2)
+    session = Session(
+        each.id,
+        switches=each.switches,
+        rlimit=each.rlimit,
+        cap=each.cap,
+        smt2=smt2,
+        until=each.refutes if each.only_refute else frozenset(),
+    )
     _explore(session, each, each.functions)
     result = Result(
         id=each.id,

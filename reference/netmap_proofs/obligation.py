@@ -57,7 +57,8 @@ class Obligation:
     ``switches`` is the reading (empty: the contract). ``assumptions`` are the preconditions in
     words, ``bounds`` why a bounded proof is enough (empty: unbounded). ``rlimit`` is the budget of
     one query in z3 resource units, ``cap`` the number of paths. ``finding`` and ``refutes`` tie an
-    as-written refutation to FINDINGS.md. ``rules`` must all be reached, those in ``unreachable``
+    as-written refutation to FINDINGS.md; ``only_refute`` ends the search when those goals are refuted,
+    where following every path would take long. ``rules`` must all be reached, those in ``unreachable``
     must not, each with its reason.
     """
 
@@ -74,6 +75,7 @@ class Obligation:
     switches: frozenset[str] = frozenset()
     finding: str | None = None
     refutes: frozenset[str] = frozenset()
+    only_refute: bool = False
     rules: frozenset[str] = frozenset()
     unreachable: Mapping[str, str] = field(default_factory=dict)
 
@@ -101,6 +103,7 @@ def obligation(
     switches: Iterable[str] = (),
     finding: str | None = None,
     refutes: Iterable[str] = (),
+    only_refute: bool = False,
     rules: Iterable[str] | None = None,
     unreachable: Mapping[str, str] | None = None,
 ) -> Callable[[B], B]:
@@ -119,6 +122,8 @@ def obligation(
     if (finding is None) != (not tuple(refutes)):
         raise ValueError(f"obligation {id}: a finding and the goals it refutes go together")
     needed = frozenset(rules) if rules is not None else default_rules(functions, reading)
+    if only_refute:  # a counterexample that was run is not vacuous
+        needed = frozenset()
     for each in [*needed, *excused]:
         if each not in RULES:
             raise ValueError(f"obligation {id}: no rule {each}")
@@ -138,6 +143,7 @@ def obligation(
             switches=reading,
             finding=finding,
             refutes=frozenset(refutes),
+            only_refute=only_refute,
             rules=needed - frozenset(excused),
             unreachable=excused,
         )

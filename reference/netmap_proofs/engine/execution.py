@@ -134,6 +134,9 @@ class Run(Proof):
             self.fired.update(result.fired)
         return result
 
+    def settled(self, goal: str) -> bool:
+        return goal in self.session.until and goal in self.session.refuted
+
     def end(self) -> None:
         raise EndPath("case done")
 

@@ -66,6 +66,10 @@ class Proof(ABC):
         """Prove what follows once for each number below ``ways`` (the cases of a schema)."""
 
     @abstractmethod
+    def settled(self, goal: str) -> bool:
+        """Has a search that only wants refutations already refuted this goal? Then its case may end."""
+
+    @abstractmethod
     def end(self) -> None:
         """This path is done; nothing that follows in the body concerns it."""
 

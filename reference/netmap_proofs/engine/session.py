@@ -62,8 +62,12 @@ class Session:
         depth: int = 300,
         smt2: Path | None = None,
         stop_at: Callable[[str], bool] | None = None,
+        until: frozenset[str] = frozenset(),
     ) -> None:
-        """``stop_at`` ends the execution after the first refuted goal it accepts (for controls)."""
+        """``stop_at`` ends the execution after the first refuted goal it accepts (for controls).
+
+        ``until`` ends it when all these goals are refuted: nothing is claimed of others then.
+        """
         self.name = name
         self.switches = switches
         self.rlimit = rlimit
@@ -71,6 +75,7 @@ class Session:
         self.depth = depth
         self.smt2 = smt2
         self.stop_at = stop_at
+        self.until = until
         self.paths = 0
         self.queries = 0
         self.proved: dict[str, int] = {}
@@ -219,6 +224,8 @@ class Session:
             self.not_confirmed.append(reason)
 
     def enough(self) -> bool:
+        if self.until and self.until <= self.refuted.keys():
+            return True
         return self.stop_at is not None and any(self.stop_at(goal) for goal in self.refuted)
 
 

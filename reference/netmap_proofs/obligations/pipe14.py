@@ -162,6 +162,7 @@ _pipe(
     switches={ring.REINIT_TRUSTS_USER},
     finding="F14-001",
     refutes={"ownership: txsync", "ownership: rxsync"},
+    only_refute=True,
     control=Control(
         "as written, and a slot too few is handed over",
         *_FUNCTIONS[:3],

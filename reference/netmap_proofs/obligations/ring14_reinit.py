@@ -216,6 +216,7 @@ _sequence(
     switches={ring.REINIT_TRUSTS_USER},
     finding="F14-001",
     refutes={"order: txsync", "order: rxsync"},
+    only_refute=True,
     control=Control(
         "as written, and an accepted sync publishes its head instead of the tail",
         ring.tx_prologue,

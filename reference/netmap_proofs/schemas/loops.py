@@ -62,6 +62,8 @@ def always(
             p.goal(f"{name}: start", *invariant(start))
         p.end()
     label, step = list(steps.items())[which - 1]
+    if p.settled(f"{name}: {label}"):
+        p.end()
     before = arbitrary(name)
     p.assume_all(invariant(before))
     after = step(before)
