@@ -255,11 +255,15 @@ class Oracle:
     def _not_modelled(self, event: Event, missing: NotModelled) -> None:
         call = event if isinstance(event, Call) else self._call_of(event)
         words = missing.why or str(missing)
-        self._add(_about(call, NOT_MODELLED, missing.rule, "", words))
+        finding = _about(call, NOT_MODELLED, "", "", words)
+        finding.reason = missing.rule
+        self._add(finding)
 
     def _inconclusive(self, event: Event, allowed: str, seen: str, call: Call | None = None) -> None:
         call = call or (event if isinstance(event, Call) else self._call_of(event))
-        self._add(_about(call, INCONCLUSIVE, "", allowed, seen))
+        finding = _about(call, INCONCLUSIVE, "", allowed, seen)
+        finding.reason = f"{seen} instead of {allowed}"
+        self._add(finding)
         self.ended = self.ended or call.op != "lost"
 
     def _call_of(self, done: Return) -> Call:

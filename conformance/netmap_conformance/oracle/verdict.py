@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from ..picture import RingPicture
 
 PASS = "PASS"
@@ -27,11 +29,11 @@ FINAL = frozenset({VIOLATION, STALLED, HANG, NOT_MODELLED})
 class Finding:
     """One thing the oracle found.
 
-    ``kind`` is a name of this module but PASS. ``clause`` is the broken clause (of NOT_MODELLED: the missing
-    rule); ``step`` the number of the call and ``line`` where the file has it (0: nowhere); ``op`` its text.
-    ``allowed`` and ``seen`` are words. ``deviation`` names the as-written reading that explains the
-    observation, ``reason`` and ``link`` are the manifest's. ``before`` and ``after`` are the rings the
-    finding is about.
+    ``kind`` is a name of this module but PASS. ``clause`` is the broken clause, empty where none is; ``step``
+    the number of the call and ``line`` where the file has it (0: nowhere); ``op`` its text. ``allowed`` and
+    ``seen`` are words. ``deviation`` names the as-written reading that explains the observation. ``reason``
+    is the manifest's, of NOT_MODELLED the missing rule; ``link`` the manifest's. ``before`` and ``after``
+    are the rings the finding is about.
     """
 
     kind: str
@@ -48,10 +50,21 @@ class Finding:
     after: tuple[RingPicture, ...] = ()
 
     def __str__(self) -> str:
-        words = f"{self.kind} {self.clause} at step {self.step} ({self.op})"
-        if self.allowed or self.seen:
+        words = f"{self.kind} {self.clause or self.reason} at step {self.step} ({self.op})"
+        if self.allowed:
             words += f": allowed {self.allowed}; seen {self.seen}"
         return f"{words} [{self.deviation}]" if self.deviation else words
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``finding.schema.json`` wants it; pictures with the members of :class:`RingPicture`."""
+        found: dict[str, Any] = {
+            name: getattr(self, name) for name in ("kind", "clause", "step", "op", "allowed", "seen")
+        }
+        found |= {n: getattr(self, n) for n in ("deviation", "reason", "link", "line") if getattr(self, n)}
+        for name in ("before", "after"):
+            if getattr(self, name):
+                found[name] = [msgspec.to_builtins(picture) for picture in getattr(self, name)]
+        return found
 
 
 @dataclass(slots=True)

@@ -311,7 +311,7 @@ def _header(lines: list[tuple[int, dict[str, Any]]], path: str) -> Header:
         netmap_trace=FORMAT,
         generation="14",
         title=Path(path).name.split(".")[0],
-        target="Linux 6.1, netmap 89607e14, " + ("native drivers" if native else "emulated adapters"),
+        target="linux-netmap-native-drivers" if native else "linux-netmap",
         initial="unknown",
         ports=list(ports.values()),
         source=Path(path).name,
