@@ -42,7 +42,8 @@ class Server:
         head[HEADER_OPTIONS:HEADER_BODY] = bytes(8)
         head[HEADER_BODY : HEADER_BODY + 8] = at.to_bytes(8, "little")
         ret, errno = self.device.ioctl(fd, api14.IOCTLS["linux"]["NIOCCTRL"], head)
-        return {"ret": ret, "errno": errno, "header": head.hex(), "body": None if content is None else content.hex()}
+        answer = {"ret": ret, "errno": errno, "header": head.hex()}
+        return answer if content is None else answer | {"body": content.hex()}
 
     def mmap(self, fd: int, length: int, prot: int, flags: int, offset: int) -> dict[str, Any]:
         memory, errno = self.device.mmap(fd, length, prot, flags, offset)

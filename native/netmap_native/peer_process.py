@@ -1,8 +1,8 @@
 """The other end of a peer: a child process that holds netmap descriptors of its own.
 
 ``python -m netmap_native.peer DEVICE`` speaks JSON Lines on its standard input and output. Requests with
-pointers cannot cross, so NIOCCTRL goes as bytes (:meth:`Peer.control`), and mapped memory is read and written by
-offset (:class:`Memory`, which is what the views of ``netmap_spec.abi`` look at).
+pointers cannot cross, so NIOCCTRL goes as bytes (:meth:`Peer.control`), and mapped memory is read and
+written by offset (:class:`Memory`, which is what the views of ``netmap_spec.abi`` look at).
 """
 
 from __future__ import annotations

@@ -56,6 +56,9 @@ select_rings(const struct nmb_port *p, const struct nmreq_register *req, struct 
 		memcpy(b->kring[d], p->kring[d], sizeof(b->kring[d]));
 	}
 	b->tx_poll = (req->nr_flags & NR_NO_TX_POLL) == 0;
+	b->rx_poll = (req->nr_flags & NR_DO_RX_POLL) != 0;
+	if (first[NMD_TX] == 0 && last[NMD_TX] >= p->rings[NMD_TX])
+		b->down = p->rings[NMD_TX];
 	return 0;
 }
 
@@ -220,8 +223,10 @@ last_out(struct nmb_port *p)
 
 	if (p->kind == NMB_PIPE_END && p->pipe->end[0].fds + p->pipe->end[1].fds == 0)
 		nmb_pipe_rings_drop(p->pipe);
-	else if (p->kind == NMB_NIC && p->fds == 0)
+	else if (p->kind == NMB_NIC && p->fds == 0) {
+		nmb_host_closed(p);
 		(void)nmb_krings_host(p, one);
+	}
 	nmb_region_unuse(p->mem);
 	nmb_port_put(p);
 }
@@ -254,6 +259,8 @@ nmb_register(struct nmb_handle *h, const char *name, struct nmreq_register *req,
 	h->port = p;
 	h->flags = (uint32_t)req->nr_flags;
 	p->fds++;
+	if (p->kind == NMB_NIC)
+		nmb_host_opened(p);
 	nifp = nifp_of(h);
 	req->nr_extra_bufs = extra_take(p->mem, req->nr_extra_bufs, &head);
 	nifp->ni_bufs_head = head;

@@ -80,6 +80,7 @@ control_region(void)
 	nmb_ctx.wake = wake;
 	nmb_ctx.drain = drain;
 	nmb_ctx.frame_out = nmb_frame_out;
+	nmb_ctx.partial = nmb_partial;
 	nmb_ctx.patience_ms = PATIENCE_MS;
 	return 0;
 }

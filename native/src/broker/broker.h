@@ -70,6 +70,9 @@ void nmb_object_free(struct nmb_region *m, enum nmb_pool_kind kind, uint32_t ind
 
 enum nmb_kind { NMB_NIC, NMB_PARENT, NMB_PIPE_END };
 
+#define NMB_DOWN 2   /* queue: from the host, for a host ring nobody has opened yet */
+#define NMB_QUEUES 3
+
 /* Bookkeeping of a kring that only the broker needs. */
 struct nmb_kring {
 	uint32_t users;
@@ -98,9 +101,9 @@ struct nmb_port {
 	uint32_t mtu;
 	bool host_only;
 	char peer[NMP_PORT_NAME];
-	/* what came out on each enum nmp_side, oldest first */
-	struct nmb_frame *queue[2], *queue_end[2];
-	uint32_t queued[2];
+	/* frames, oldest first: what came out on each enum nmp_side, and NMB_DOWN */
+	struct nmb_frame *queue[NMB_QUEUES], *queue_end[NMB_QUEUES];
+	uint32_t queued[NMB_QUEUES];
 };
 
 struct nmb_pipe {
@@ -129,6 +132,8 @@ extern int nmb_control_fd;
 extern enum nmp_mode nmb_mode;
 
 int nmb_kring_fd(uint32_t id); /* its eventfd */
+struct nmd_partial *nmb_partial(void *arg, uint32_t id);
+void nmb_partial_drop(uint32_t id);
 uint32_t nmb_krings_used(void);
 int nmb_krings_new(struct nmb_port *p);	   /* errno */
 int nmb_krings_host(struct nmb_port *p, const uint32_t want[2]); /* errno */
@@ -165,6 +170,8 @@ void nmb_answer(int reply, const struct nmp_answer *a, const int *fds, uint32_t 
 /* --- environment --------------------------------------------------------------------------- */
 
 void nmb_queue_clear(struct nmb_port *p);
+void nmb_host_opened(struct nmb_port *p);
+void nmb_host_closed(struct nmb_port *p);
 void nmb_frame_out(void *arg, uint32_t kring, const uint8_t *data, uint32_t length);
 int nmb_frame_in(const char *name, enum nmp_side side, const uint8_t *data, uint32_t length);
 /* The oldest frame that came out: its length, 0 when there is none, or a negative errno. */

@@ -18,39 +18,48 @@ struct nmb_frame {
 	uint8_t data[];
 };
 
+static struct nmb_frame *
+queue_get(struct nmb_port *p, int which)
+{
+	struct nmb_frame *f = p->queue[which];
+
+	if (f == NULL)
+		return NULL;
+	p->queue[which] = f->next;
+	if (f->next == NULL)
+		p->queue_end[which] = NULL;
+	p->queued[which]--;
+	return f;
+}
+
 void
 nmb_queue_clear(struct nmb_port *p)
 {
 	struct nmb_frame *f;
-	int side;
+	int which;
 
-	for (side = 0; side < 2; side++) {
-		while ((f = p->queue[side]) != NULL) {
-			p->queue[side] = f->next;
+	for (which = 0; which < NMB_QUEUES; which++)
+		while ((f = queue_get(p, which)) != NULL)
 			free(f);
-		}
-		p->queue_end[side] = NULL;
-		p->queued[side] = 0;
-	}
 }
 
 /* Frames beyond NMB_FRAMES are lost: nobody takes them. */
 static void
-queue_put(struct nmb_port *p, enum nmp_side side, const uint8_t *data, uint32_t length)
+queue_put(struct nmb_port *p, int which, const uint8_t *data, uint32_t length)
 {
-	struct nmb_frame *f = p->queued[side] < NMB_FRAMES ? malloc(sizeof(*f) + length) : NULL;
+	struct nmb_frame *f = p->queued[which] < NMB_FRAMES ? malloc(sizeof(*f) + length) : NULL;
 
 	if (f == NULL)
 		return;
 	f->next = NULL;
 	f->length = length;
 	memcpy(f->data, data, length);
-	if (p->queue_end[side] != NULL)
-		p->queue_end[side]->next = f;
+	if (p->queue_end[which] != NULL)
+		p->queue_end[which]->next = f;
 	else
-		p->queue[side] = f;
-	p->queue_end[side] = f;
-	p->queued[side]++;
+		p->queue[which] = f;
+	p->queue_end[which] = f;
+	p->queued[which]++;
 }
 
 int
@@ -67,12 +76,9 @@ nmb_frame_take(const char *name, enum nmp_side side, uint8_t *data, uint32_t roo
 		return -EAGAIN;
 	if (f->length > room)
 		return -EMSGSIZE;
+	(void)queue_get(p, (int)side);
 	length = f->length;
 	memcpy(data, f->data, length);
-	p->queue[side] = f->next;
-	if (f->next == NULL)
-		p->queue_end[side] = NULL;
-	p->queued[side]--;
 	free(f);
 	return (int)length;
 }
@@ -88,15 +94,20 @@ ring_for(const uint8_t *data, uint32_t length, uint32_t rings)
 	return hash % rings;
 }
 
+/* Into an rx ring if it is in netmap mode, else up to the host behind its port. */
 static void
-from_wire(struct nmb_port *p, const uint8_t *data, uint32_t length)
+into_ring(struct nmb_port *p, uint32_t id, const uint8_t *data, uint32_t length)
 {
-	uint32_t id = p->kring[NMD_RX][ring_for(data, length, p->rings[NMD_RX])];
-
 	if (nmb_krings[id].has_ring)
 		(void)nmd_nic_deliver(&nmb_ctx, id, data, length); /* a full ring drops */
 	else
 		queue_put(p, NMP_SIDE_HOST, data, length);
+}
+
+static void
+from_wire(struct nmb_port *p, const uint8_t *data, uint32_t length)
+{
+	into_ring(p, p->kring[NMD_RX][ring_for(data, length, p->rings[NMD_RX])], data, length);
 }
 
 static void
@@ -110,34 +121,67 @@ to_wire(struct nmb_port *p, const uint8_t *data, uint32_t length)
 		queue_put(p, NMP_SIDE_WIRE, data, length);
 }
 
+/*
+ * What the host sends through a tx ring that is in netmap mode comes down the host rings, and waits
+ * there, up to a ring's worth, for somebody to open one.
+ */
 static void
 from_host(struct nmb_port *p, const uint8_t *data, uint32_t length)
 {
-	uint32_t id;
+	uint32_t tx = p->kring[NMD_TX][ring_for(data, length, p->rings[NMD_TX])];
+	uint32_t i = ring_for(data, length, p->host[NMD_RX]);
 
-	if (p->fds == 0) {
+	if (!nmb_krings[tx].has_ring)
 		to_wire(p, data, length);
-		return;
-	}
-	id = p->kring[NMD_RX][p->rings[NMD_RX] + ring_for(data, length, p->host[NMD_RX])];
-	if (nmb_krings[id].has_ring) /* otherwise nobody listens to the host: lost */
-		(void)nmd_nic_deliver(&nmb_ctx, id, data, length);
+	else if (nmb_krings[p->kring[NMD_RX][p->rings[NMD_RX] + i]].has_ring)
+		(void)nmd_nic_deliver(&nmb_ctx, p->kring[NMD_RX][p->rings[NMD_RX] + i], data, length);
+	else if (length <= p->mem->view.buf_size && p->queued[NMB_DOWN] < p->slots[NMD_RX] - 1)
+		queue_put(p, NMB_DOWN, data, length);
 }
 
-/* nmd_ctx.frame_out: a tx ring without a ring to send to, or an rx ring whose port is not open. */
+/* A host ring was opened: what the host has sent meanwhile. */
+void
+nmb_host_opened(struct nmb_port *p)
+{
+	struct nmb_frame *f;
+	uint32_t i, id;
+
+	for (i = 0; i < p->host[NMD_RX] && p->queue[NMB_DOWN] != NULL; i++) {
+		id = p->kring[NMD_RX][p->rings[NMD_RX] + i];
+		while (nmb_krings[id].has_ring && (f = queue_get(p, NMB_DOWN)) != NULL) {
+			(void)nmd_nic_deliver(&nmb_ctx, id, f->data, f->length);
+			free(f);
+		}
+	}
+}
+
+/* The port leaves netmap mode. */
+void
+nmb_host_closed(struct nmb_port *p)
+{
+	struct nmb_frame *f;
+
+	while ((f = queue_get(p, NMB_DOWN)) != NULL)
+		free(f);
+}
+
+/* nmd_ctx.frame_out: from a tx ring of a NIC or of the host behind it, or forwarded by an rx ring. */
 void
 nmb_frame_out(void *arg, uint32_t kring, const uint8_t *data, uint32_t length)
 {
 	const struct nmd_kring *k = &nmb_ctx.ctl->kring[kring];
 	struct nmb_port *p = nmb_nic_number(k->port);
+	struct nmb_port *peer = p != NULL && p->peer[0] != '\0' ? nmb_nic(p->peer) : NULL;
 
 	(void)arg;
 	if (p == NULL)
 		return;
-	if (k->dir == NMD_TX && k->kind == NMD_WIRE)
-		to_wire(p, data, length);
-	else
+	if (k->kind == NMD_HOST || k->dir == NMD_RX)
 		queue_put(p, NMP_SIDE_HOST, data, length);
+	else if (peer != NULL && k->peer < NMD_KRINGS)
+		into_ring(peer, k->peer, data, length);
+	else
+		to_wire(p, data, length);
 }
 
 int

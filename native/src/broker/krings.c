@@ -1,14 +1,36 @@
 /* The device's krings and their eventfds: who has which. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "broker.h"
 
+#define LONGEST (NMD_FRAME_MAX - NMD_HEADERS)
+
 struct nmb_kring nmb_krings[NMD_KRINGS];
 static int eventfds[NMD_KRINGS];
 static bool kring_taken[NMD_KRINGS];
+static struct nmd_partial *partials[NMD_KRINGS];
+
+/* nmd_ctx.partial: where the fragments of a tx ring are gathered. */
+struct nmd_partial *
+nmb_partial(void *arg, uint32_t id)
+{
+	(void)arg;
+	if (partials[id] == NULL)
+		partials[id] = calloc(1, sizeof(*partials[id]));
+	return partials[id];
+}
+
+void
+nmb_partial_drop(uint32_t id)
+{
+	free(partials[id]);
+	partials[id] = NULL;
+	nmb_ctx.ctl->kring[id].partial = 0;
+}
 
 int
 nmb_kring_fd(uint32_t id)
@@ -49,6 +71,7 @@ kring_free(uint32_t id)
 {
 	if (id >= NMD_KRINGS || !kring_taken[id])
 		return;
+	nmb_partial_drop(id);
 	memset(&nmb_ctx.ctl->kring[id], 0, sizeof(struct nmd_kring));
 	close(eventfds[id]);
 	kring_taken[id] = false;
@@ -72,6 +95,7 @@ kring_range(struct nmb_port *p, enum nmd_dir d, uint32_t first, uint32_t last)
 		p->kring[d][i] = id;
 		nmd_kring_init(&nmb_ctx.ctl->kring[id], kind, d, p->slots[d]);
 		nmb_ctx.ctl->kring[id].port = p->number;
+		nmb_ctx.ctl->kring[id].mtu = p->mtu < LONGEST ? p->mtu : LONGEST;
 	}
 	return 0;
 }

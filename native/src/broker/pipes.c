@@ -12,7 +12,7 @@
 #define PIPE_SLOTS 4096u
 #define PARENT_SLOTS 1024u
 #define PARENT_RINGS 16u
-#define PARENT_EXTRA 65536u /* extra buffers a private region grows for */
+#define PARENT_EXTRA (128u * PIPE_SLOTS) /* extra buffers a private region grows for */
 
 static struct nmb_port *parents;
 static struct nmb_pipe *pipes;
@@ -49,7 +49,7 @@ parent_new(const char *name, const struct nmreq_register *req, struct nmb_region
 						  bound_to(req->nr_extra_bufs, 0, PARENT_EXTRA), &error);
 	if (p->mem == NULL) {
 		free(p);
-		return error;
+		return error == ENOMEM ? ENOMEM : ENXIO; /* no such sizes: no such port */
 	}
 	nmb_region_hold(p->mem);
 	p->next = parents;
@@ -92,8 +92,7 @@ end_init(struct nmb_pipe *pipe, struct nmb_port *end, char bracket, const uint32
 }
 
 static int
-pipe_new(struct nmb_port *parent, const char *id, const struct nmreq_register *req, bool master,
-	 struct nmb_pipe **out)
+pipe_new(struct nmb_port *parent, const char *id, const struct nmreq_register *req, struct nmb_pipe **out)
 {
 	uint32_t rings[2], slots[2], d, i;
 	struct nmb_pipe *pipe;
@@ -110,14 +109,10 @@ pipe_new(struct nmb_port *parent, const char *id, const struct nmreq_register *r
 	rings[NMD_RX] = bound_to(req->nr_rx_rings, 1, NMD_MAX_RINGS);
 	slots[NMD_TX] = bound_to(req->nr_tx_slots, parent->slots[NMD_TX], PIPE_SLOTS);
 	slots[NMD_RX] = bound_to(req->nr_rx_slots, parent->slots[NMD_RX], PIPE_SLOTS);
-	/* what one end transmits the other receives: the second end mirrors the first */
-	for (i = 0; i < 2; i++) {
-		bool first = (i == 0) == master;
-		uint32_t r[2] = { rings[first ? NMD_RX : NMD_TX], rings[first ? NMD_TX : NMD_RX] };
-		uint32_t s[2] = { slots[first ? NMD_RX : NMD_TX], slots[first ? NMD_TX : NMD_RX] };
-
-		end_init(pipe, &pipe->end[i], i == 0 ? '{' : '}', r, s);
-	}
+	/* the wishes are the master's, whichever end was asked for; the slave mirrors it */
+	end_init(pipe, &pipe->end[0], '{', rings, slots);
+	end_init(pipe, &pipe->end[1], '}', (uint32_t[2]){ rings[NMD_TX], rings[NMD_RX] },
+		 (uint32_t[2]){ slots[NMD_TX], slots[NMD_RX] });
 	error = nmb_krings_new(&pipe->end[0]);
 	if (error == 0 && (error = nmb_krings_new(&pipe->end[1])) != 0)
 		nmb_krings_delete(&pipe->end[0]);
@@ -189,6 +184,7 @@ nmb_pipe_get(const char *name, const char *bracket, const struct nmreq_register 
 	struct nmb_port *parent;
 	struct nmb_pipe *pipe;
 	bool master = *bracket == '{';
+	struct nmreq_register asked;
 	int error = 0;
 
 	if (bracket == name || bracket[1] == '\0')
@@ -200,10 +196,17 @@ nmb_pipe_get(const char *name, const char *bracket, const struct nmreq_register 
 	if (strncmp(parent_name, NMB_VALE, strlen(NMB_VALE)) == 0)
 		return EOPNOTSUPP;
 	parent = parent_find(parent_name);
-	if (parent == NULL && (error = parent_new(parent_name, req, mem, &parent)) != 0)
-		return error;
+	asked = *req;
+	if (parent == NULL) {
+		error = parent_new(parent_name, req, mem, &parent);
+		if (error != 0)
+			return error;
+		/* the pipe is made of what was left of the wishes when the parent was */
+		asked.nr_tx_rings = (uint16_t)parent->rings[NMD_TX];
+		asked.nr_rx_rings = (uint16_t)parent->rings[NMD_RX];
+	}
 	pipe = pipe_find(parent, bracket + 1);
-	if (pipe == NULL && (error = pipe_new(parent, bracket + 1, req, master, &pipe)) != 0) {
+	if (pipe == NULL && (error = pipe_new(parent, bracket + 1, &asked, &pipe)) != 0) {
 		parent_drop(parent);
 		return error;
 	}

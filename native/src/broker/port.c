@@ -19,7 +19,7 @@ nmb_port_get(const char *name, const struct nmreq_register *req, struct nmb_port
 		return EINVAL;
 	if (req->nr_mode == NR_REG_NULL)
 		return EOPNOTSUPP; /* null ports */
-	if ((req->nr_flags & (NR_MONITOR_TX | NR_MONITOR_RX)) != 0)
+	if ((req->nr_flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)) != 0)
 		return EOPNOTSUPP; /* monitors */
 	bracket = strrchr(name, '{');
 	if (bracket == NULL)
@@ -31,6 +31,8 @@ nmb_port_get(const char *name, const struct nmreq_register *req, struct nmb_port
 	p = nmb_nic(name);
 	if (p == NULL)
 		return ENXIO;
+	if (p->host_only)
+		return EINVAL; /* nothing but a host stack: no rings */
 	if (p->fds == 0 && p->pipes == 0 && mem != NULL && mem != p->mem) {
 		p->mem_before = p->mem;
 		p->mem = mem;

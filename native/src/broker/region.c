@@ -23,6 +23,7 @@ static const struct nmb_sizes global[NMB_POOLS] = { { 1024, 100 }, { 9 * PAGE, 2
 static const uint32_t largest[NMB_POOLS] = { 4096, 32 * PAGE, 65536 };
 
 static struct nmb_region *regions[NMB_REGIONS + 1]; /* by id; 0 is nobody's */
+static uint32_t last_id = 1;
 
 /* Objects per cluster: the least number that fills whole pages; 0 when there is none. */
 static uint32_t
@@ -60,18 +61,30 @@ dispose(struct nmb_region *m)
 	free(m);
 }
 
+/* The first free id after the last one given out, round and round; 0 when there is none. */
+static uint32_t
+free_id(void)
+{
+	uint32_t step, id;
+
+	for (step = 0; step < NMB_REGIONS; step++) {
+		id = (last_id + step) % NMB_REGIONS + 1;
+		if (id != 1 && regions[id] == NULL)
+			return id;
+	}
+	return 0;
+}
+
 struct nmb_region *
 nmb_region_new(const struct nmb_sizes sizes[NMB_POOLS], bool private_mem, int *error)
 {
 	struct nmb_region *m = calloc(1, sizeof(*m));
+	uint32_t id = private_mem ? free_id() : 1;
 	uint64_t ofs = 0;
-	uint32_t id;
 	int i;
 
 	*error = ENOMEM;
-	for (id = 1; id <= NMB_REGIONS && (regions[id] != NULL || (private_mem && id == 1)); id++)
-		;
-	if (m == NULL || id > NMB_REGIONS) {
+	if (m == NULL || id == 0) {
 		free(m);
 		return NULL;
 	}
@@ -98,6 +111,7 @@ nmb_region_new(const struct nmb_sizes sizes[NMB_POOLS], bool private_mem, int *e
 	m->view.buf_count = m->pools[NMB_BUF].total;
 	m->view.buf_size = m->pools[NMB_BUF].size;
 	regions[id] = m;
+	last_id = id;
 	return m;
 }
 
@@ -156,6 +170,9 @@ nmb_region_release(struct nmb_region *m)
 	if (--m->holders > 0 || !m->private_mem)
 		return;
 	regions[m->view.id] = NULL;
+	if (last_id == m->view.id) /* ids are given back like a stack */
+		while (--last_id > 1 && regions[last_id] == NULL)
+			;
 	dispose(m);
 }
 

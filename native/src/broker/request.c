@@ -98,7 +98,12 @@ do_scan(struct nmb_handle *h, const struct nmp_request *q, struct nmp_answer *a,
 static int
 do_mmap(struct nmb_handle *h, const struct nmp_request *q, struct nmp_answer *a, int *fds, uint32_t *nfds)
 {
-	if (h->port == NULL || q->arg[1] != 0 || q->arg[0] > h->port->mem->view.size)
+	uint64_t size;
+
+	if (h->port == NULL)
+		return EINVAL;
+	size = h->port->mem->view.size;
+	if (q->arg[1] % 4096 != 0 || q->arg[1] > size || q->arg[0] > size - q->arg[1])
 		return EINVAL;
 	a->arg[0] = h->port->mem->view.size;
 	fds[(*nfds)++] = h->port->mem->fd;
@@ -184,7 +189,7 @@ do_stats(struct nmp_answer *a)
 
 	memset(&s, 0, sizeof(s));
 	for (h = nmb_handles; h != NULL; h = h->next) {
-		s.handles++;
+		s.handles += !h->gone;
 		s.sleeping += h->sleeping;
 	}
 	s.ports = nmb_ports();

@@ -50,6 +50,7 @@ ring_new(struct nmb_port *p, uint32_t id, uint32_t i, const struct netmap_ring *
 	uint64_t bytes = sizeof(struct netmap_ring) + (uint64_t)k->n * sizeof(struct netmap_slot);
 	uint64_t ofs = nmb_object(p->mem, NMB_RING, bytes, &nmb_krings[id].ring);
 	struct netmap_ring *ring;
+	struct nmd_ring r;
 
 	if (ofs == UINT64_MAX)
 		return ENOMEM;
@@ -72,6 +73,9 @@ ring_new(struct nmb_port *p, uint32_t id, uint32_t i, const struct netmap_ring *
 	k->mem_id = p->mem->view.id;
 	atomic_store_explicit(&k->ring_ofs, ofs, memory_order_release);
 	nmb_krings[id].has_ring = true;
+	if (k->kind != NMD_PIPE && nmd_resolve(&nmb_ctx, id, &r))
+		nmd_nic_reset(&r);
+	nmb_partial_drop(id);
 	return 0;
 }
 

@@ -86,6 +86,16 @@ nmd_buffer(const struct nmd_mem *mem, uint32_t idx)
 	return mem->base + ofs;
 }
 
+uint8_t *
+nmd_safe_buffer(const struct nmd_mem *mem, uint32_t idx)
+{
+	uint8_t *buf = nmd_buffer(mem, idx);
+
+	if (buf == NULL && mem->size - mem->buf_ofs >= NMD_MIN_BUF * (uint64_t)mem->buf_size)
+		buf = mem->base + mem->buf_ofs + (idx == 1 ? mem->buf_size : 0);
+	return buf;
+}
+
 /* Where a pipe's far side lets this ring's hwtail be; UINT32_MAX when that is no position. */
 uint32_t
 nmd_pipe_tail(const struct nmd_ctx *c, const struct nmd_ring *r)

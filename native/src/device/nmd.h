@@ -63,12 +63,28 @@ struct nmd_kring {
 	_Atomic uint32_t rhead, rcur, rtail, hwtail;
 	_Atomic uint32_t armed;	 /* somebody sleeps: the next change writes the ring's eventfd */
 
+	uint32_t mtu; /* tx of a NIC, bytes */
+	uint32_t partial; /* tx of a NIC: the broker holds the first fragments of a frame */
+
 	/* rx of a NIC or the host: slots up to nic_tail hold frames the application was not told of */
 	pthread_mutex_t nic_lock;
 	_Atomic uint64_t nic;	/* nic_tail; bit 63: the intent below is to be carried out */
 	uint32_t intent_tx;	/* the sender's kring ... */
 	uint32_t intent_hwcur;	/* ... and the hwcur it gets with this nic_tail */
-	uint16_t nic_len[NMD_MAX_SLOTS];
+	struct nmd_descriptor {	/* the NIC's own ring */
+		uint32_t buf_idx; /* where the next frame in this slot goes */
+		uint16_t len, flags; /* of the frame that is there */
+	} nic_desc[NMD_MAX_SLOTS];
+};
+
+/* Frames that are sent: a VLAN tag more than the MTU and an Ethernet header; others are not. */
+#define NMD_HEADERS 18u
+#define NMD_FRAME_MAX 9600u
+
+/* A frame in fragments, of which the last has not come yet. */
+struct nmd_partial {
+	uint32_t length; /* more than NMD_FRAME_MAX: it is too long */
+	uint8_t data[NMD_FRAME_MAX];
 };
 
 #define NMD_INTENT (UINT64_C(1) << 63)
@@ -93,8 +109,12 @@ struct nmd_ctx {
 	const struct nmd_mem *(*mem)(void *arg, uint32_t id); /* NULL: not mapped here */
 	void (*wake)(void *arg, uint32_t kring);	      /* write its eventfd */
 	void (*drain)(void *arg, uint32_t kring);	      /* empty its eventfd */
-	/* a frame leaves the device; NULL in a client: then such a sync is NMD_BROKER */
+	/*
+	 * A frame leaves tx ring `kring`, and where its fragments are gathered. Both NULL in a client:
+	 * a sync that needs them is NMD_BROKER there.
+	 */
 	void (*frame_out)(void *arg, uint32_t kring, const uint8_t *data, uint32_t length);
+	struct nmd_partial *(*partial)(void *arg, uint32_t kring);
 	void *arg;
 	uint32_t patience_ms; /* how long to wait for a lock, 0: for ever */
 };
@@ -113,6 +133,9 @@ struct nmd_bound {
 	uint32_t first[2], last[2]; /* indices into kring[] */
 	uint32_t kring[2][2 * NMD_MAX_RINGS];
 	bool tx_poll; /* poll for input also transmits */
+	bool rx_poll; /* poll for output also receives */
+	/* the port's hardware tx rings if all are bound: what its host rings forward goes there; else 0 */
+	uint32_t down;
 };
 
 void nmd_kring_init(struct nmd_kring *k, enum nmd_kind kind, enum nmd_dir dir, uint32_t n);
@@ -121,6 +144,7 @@ uint32_t nmd_hwcur(const struct nmd_kring *k);
 
 bool nmd_resolve(const struct nmd_ctx *c, uint32_t id, struct nmd_ring *out);
 uint8_t *nmd_buffer(const struct nmd_mem *mem, uint32_t idx); /* NULL: no such buffer */
+uint8_t *nmd_safe_buffer(const struct nmd_mem *mem, uint32_t idx); /* buffer 0 instead of none */
 struct nmv_kring nmd_positions(const struct nmd_ring *r);
 
 int nmd_lock(const struct nmd_ctx *c, uint32_t id, struct nmd_ring *r); /* 0 or errno */
@@ -132,13 +156,20 @@ void nmd_reinit(const struct nmd_ctx *c, const struct nmd_ring *r);
 
 /* One ring: NMD_DONE, NMD_REJECTED, NMD_BROKER or an errno. */
 int nmd_txsync(const struct nmd_ctx *c, uint32_t id);
-int nmd_rxsync(const struct nmd_ctx *c, uint32_t id);
+/* `forwarded` is set when a host ring put frames into tx rings that have to be sent now. */
+int nmd_rxsync(const struct nmd_ctx *c, const struct nmd_bound *b, uint32_t id, bool *forwarded);
 
-/* What stands behind a ring; called with the ring locked (pipe.c, nic.c). */
-int nmd_pipe_tx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t head, uint32_t *woken);
-int nmd_pipe_rx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t head, uint32_t *woken);
-int nmd_nic_tx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t head, uint32_t *woken);
-int nmd_nic_rx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t head);
+/* What stands behind a ring; called with the ring locked and its prologue passed (pipe.c, nic.c, host.c). */
+int nmd_pipe_tx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t *woken);
+int nmd_pipe_rx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t *woken);
+int nmd_nic_tx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t *woken);
+int nmd_nic_rx(const struct nmd_ctx *c, const struct nmd_ring *r);
+int nmd_host_tx(const struct nmd_ctx *c, const struct nmd_ring *r);
+int nmd_host_rx(const struct nmd_ctx *c, const struct nmd_bound *b, const struct nmd_ring *r,
+		bool *forwarded);
+int nmd_host_up(const struct nmd_ctx *c, const struct nmd_ring *r); /* NS_FORWARD of a NIC's rx ring */
+int nmd_import(const struct nmd_ring *r);
+void nmd_nic_reset(const struct nmd_ring *r); /* a fresh ring: the NIC gets all its buffers */
 /* A frame arrives at an rx ring of a NIC or the host. False: dropped, the ring is full. */
 bool nmd_nic_deliver(const struct nmd_ctx *c, uint32_t id, const uint8_t *data, uint32_t length);
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "nmv_pipe.h"
 #include "slot.h"
 
 /* The ring at the other end, and how far that end lets us go. */
@@ -16,53 +17,64 @@ far_side(const struct nmd_ctx *c, const struct nmd_ring *r, struct nmd_ring *pee
 	return peer->n != r->n || *tail >= r->n ? EIO : 0;
 }
 
-int
-nmd_pipe_tx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t head, uint32_t *woken)
+/* Hand [hwcur, rhead) over; how many slots up to and with the last one that ends a packet. */
+static uint32_t
+hand_over(const struct nmd_ring *r, const struct nmd_ring *peer, struct nmv_kring k)
 {
-	struct nmd_ring peer;
+	uint32_t i, done = 0, complete = 0;
 	struct nmv_slot s;
-	uint64_t word = atomic_load_explicit(&r->k->commit, memory_order_relaxed);
-	uint32_t at = (uint32_t)word, published = (uint32_t)(word >> 32), i, tail, lim = r->n - 1;
+
+	for (i = k.hwcur; i != k.rhead; i = nmv_next(i, k.n - 1)) {
+		s = nmd_slot_load(r, i);
+		nmd_slot_store(peer, i, s);
+		/* ours, and cleared before the other end can give the slot back */
+		nmd_slot_clear(r, i, s, NS_BUF_CHANGED);
+		done++;
+		if ((s.flags & NS_MOREFRAG) == 0)
+			complete = done;
+	}
+	return complete;
+}
+
+int
+nmd_pipe_tx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t *woken)
+{
+	uint32_t published = (uint32_t)(atomic_load_explicit(&r->k->commit, memory_order_relaxed) >> 32);
+	struct nmv_transfer t;
+	struct nmd_ring peer;
+	uint32_t tail;
 	int error = far_side(c, r, &peer, &tail);
 
 	if (error != 0)
 		return error;
-	atomic_store(&r->k->hwtail, tail);
-	if (at == head)
-		return 0;
-	for (i = at; i != head; i = nmv_next(i, lim)) {
-		s = nmd_slot_load(r, i);
-		nmd_slot_store(&peer, i, s);
-		/* ours again before the receiver can give the slot back */
-		nmd_slot_unchanged(r, i, s);
-		if ((s.flags & NS_MOREFRAG) == 0) {
-			published = nmv_next(i, lim); /* only complete packets are seen */
-			*woken = r->k->peer;
-		}
+	t = nmv_pipe_txsync_positions(nmd_positions(r), tail, hand_over(r, &peer, nmd_positions(r)));
+	atomic_store(&r->k->hwtail, t.kring.hwtail);
+	if (t.publishes) {
+		published = t.publish;
+		*woken = r->k->peer;
 	}
-	atomic_store_explicit(&r->k->commit, (uint64_t)published << 32 | head, memory_order_release);
+	/* hwcur, and what the receiver may see, in one store after the slots */
+	atomic_store_explicit(&r->k->commit, (uint64_t)published << 32 | t.kring.hwcur,
+			      memory_order_release);
 	return 0;
 }
 
 int
-nmd_pipe_rx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t head, uint32_t *woken)
+nmd_pipe_rx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t *woken)
 {
+	struct nmv_transfer t;
 	struct nmd_ring peer;
-	struct nmv_slot s;
-	uint32_t i, tail, lim = r->n - 1;
+	uint32_t tail;
 	int error = far_side(c, r, &peer, &tail);
 
 	if (error != 0)
 		return error;
-	atomic_store(&r->k->hwtail, tail);
-	if (nmd_hwcur(r->k) == head)
-		return 0;
-	for (i = nmd_hwcur(r->k); i != head; i = nmv_next(i, lim)) {
-		s = nmd_slot_load(r, i);
-		nmd_slot_store(&peer, i, s);
-		nmd_slot_unchanged(r, i, s);
-	}
-	*woken = r->k->peer;
-	atomic_store_explicit(&r->k->commit, head, memory_order_release);
+	t = nmv_pipe_rxsync_positions(nmd_positions(r), tail);
+	(void)hand_over(r, &peer, nmd_positions(r));
+	atomic_store(&r->k->hwtail, t.kring.hwtail);
+	if (t.publishes)
+		*woken = r->k->peer;
+	/* the sender computes what it may use again from this one word */
+	atomic_store_explicit(&r->k->commit, t.kring.hwcur, memory_order_release);
 	return 0;
 }

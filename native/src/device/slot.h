@@ -34,13 +34,22 @@ nmd_slot_store(const struct nmd_ring *r, uint32_t i, struct nmv_slot s)
 	__atomic_store_n(&at[1], words[1], __ATOMIC_RELAXED);
 }
 
+/* Take `flags` out of slot `i`, which was just read as `s`. */
 static inline void
-nmd_slot_unchanged(const struct nmd_ring *r, uint32_t i, struct nmv_slot s)
+nmd_slot_clear(const struct nmd_ring *r, uint32_t i, struct nmv_slot s, uint16_t flags)
 {
-	if ((s.flags & NS_BUF_CHANGED) == 0)
+	if ((s.flags & flags) == 0)
 		return;
-	s.flags = (uint16_t)(s.flags & ~NS_BUF_CHANGED);
+	s.flags = (uint16_t)(s.flags & ~flags);
 	nmd_slot_store(r, i, s);
+}
+
+/* The bytes of a slot: those of buffer 0 for an index that is no buffer's, no more than a buffer's. */
+static inline const uint8_t *
+nmd_bytes(const struct nmd_ring *r, const struct nmv_slot *s, uint32_t *length)
+{
+	*length = s->len < r->mem->buf_size ? s->len : r->mem->buf_size;
+	return nmd_safe_buffer(r->mem, s->buf_idx);
 }
 
 static inline struct nmv_user

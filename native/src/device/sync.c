@@ -73,6 +73,16 @@ leave(const struct nmd_ctx *c, const struct nmd_ring *r, int result)
 	return result;
 }
 
+static void
+timestamp(const struct nmd_ring *r)
+{
+	struct timeval now;
+
+	gettimeofday(&now, NULL);
+	r->ring->ts.tv_sec = now.tv_sec;
+	r->ring->ts.tv_usec = now.tv_usec;
+}
+
 int
 nmd_txsync(const struct nmd_ctx *c, uint32_t id)
 {
@@ -85,34 +95,24 @@ nmd_txsync(const struct nmd_ctx *c, uint32_t id)
 	if (!enter(c, &r)) {
 		result = NMD_REJECTED;
 	} else {
-		uint32_t head = atomic_load(&r.k->rhead);
-
-		result = r.k->kind == NMD_PIPE ? nmd_pipe_tx(c, &r, head, &woken) :
-						 nmd_nic_tx(c, &r, head, &woken);
+		result = r.k->kind == NMD_PIPE ? nmd_pipe_tx(c, &r, &woken) :
+			 r.k->kind == NMD_WIRE ? nmd_nic_tx(c, &r, &woken) : nmd_host_tx(c, &r);
 		result = leave(c, &r, result);
 	}
+	if ((__atomic_load_n(&r.ring->flags, __ATOMIC_RELAXED) & NR_TIMESTAMP) != 0)
+		timestamp(&r);
 	nmd_unlock(&r);
 	nmd_notify(c, woken);
-	if (r.k->kind != NMD_PIPE)
+	if (result == NMD_DONE && r.k->kind != NMD_PIPE)
 		nmd_notify(c, id); /* transmission is complete: room for everybody bound to this ring */
 	return result;
 }
 
-static void
-timestamp(const struct nmd_ring *r)
-{
-	struct timeval now;
-
-	gettimeofday(&now, NULL);
-	r->ring->ts.tv_sec = now.tv_sec;
-	r->ring->ts.tv_usec = now.tv_usec;
-}
-
 int
-nmd_rxsync(const struct nmd_ctx *c, uint32_t id)
+nmd_rxsync(const struct nmd_ctx *c, const struct nmd_bound *b, uint32_t id, bool *forwarded)
 {
 	struct nmd_ring r;
-	uint32_t woken = NMD_NOBODY, head;
+	uint32_t woken = NMD_NOBODY;
 	bool rejected;
 	int result = nmd_lock(c, id, &r);
 
@@ -120,10 +120,14 @@ nmd_rxsync(const struct nmd_ctx *c, uint32_t id)
 		return result;
 	/* a ring that was put back has nothing to release, but what has arrived is still reported */
 	rejected = !enter(c, &r);
-	head = atomic_load(&r.k->rhead);
-	result = r.k->kind == NMD_PIPE ? nmd_pipe_rx(c, &r, head, &woken) : nmd_nic_rx(c, &r, head);
+	if (r.k->kind == NMD_PIPE)
+		result = nmd_pipe_rx(c, &r, &woken);
+	else if (r.k->kind == NMD_HOST)
+		result = nmd_host_rx(c, b, &r, forwarded);
+	else if ((result = nmd_host_up(c, &r)) == 0)
+		result = nmd_nic_rx(c, &r);
 	result = leave(c, &r, result);
-	timestamp(&r);
+	timestamp(&r); /* with NR_TIMESTAMP and without */
 	nmd_unlock(&r);
 	nmd_notify(c, woken);
 	return result == NMD_DONE && rejected ? NMD_REJECTED : result;
@@ -139,10 +143,12 @@ int
 nmd_sync_all(const struct nmd_ctx *c, const struct nmd_bound *b, enum nmd_dir dir)
 {
 	uint32_t i;
+	bool forwarded; /* goes out with the next txsync */
 	int result, error = 0;
 
 	for (i = b->first[dir]; i < b->last[dir]; i++) {
-		result = dir == NMD_TX ? nmd_txsync(c, at(b, dir, i)) : nmd_rxsync(c, at(b, dir, i));
+		result = dir == NMD_TX ? nmd_txsync(c, at(b, dir, i)) :
+					 nmd_rxsync(c, b, at(b, dir, i), &forwarded);
 		if (result == NMD_BROKER)
 			return NMD_BROKER;
 		if (result > 0)
@@ -170,43 +176,90 @@ idle(const struct nmd_ctx *c, uint32_t id)
 	       __atomic_load_n(&r.ring->head, __ATOMIC_RELAXED) == nmd_hwcur(r.k);
 }
 
-int
-nmd_scan(const struct nmd_ctx *c, const struct nmd_bound *b, short events, short *revents)
+struct scan {
+	const struct nmd_ctx *c;
+	const struct nmd_bound *b;
+	short want_tx;	/* emptied once a tx ring has room */
+	short want_rx;
+	short seen;
+	bool send_down; /* a host ring put frames into tx rings */
+};
+
+/* One round over the tx rings: those that have something to send, all while room is wanted. */
+static int
+scan_tx(struct scan *s)
 {
-	short want_tx = events & (POLLOUT | POLLWRNORM), want_rx = events & (POLLIN | POLLRDNORM);
-	short seen = 0;
 	uint32_t i, id;
 	int result;
 
-	if (b->tx_poll || want_tx != 0) {
-		for (i = b->first[NMD_TX]; i < b->last[NMD_TX]; i++) {
-			id = at(b, NMD_TX, i);
-			if (want_tx == 0 && idle(c, id))
-				continue;
-			result = nmd_txsync(c, id);
-			if (result == NMD_BROKER)
-				return NMD_BROKER;
-			if (result != NMD_DONE)
-				seen |= POLLERR;
-			if (found(c, id)) {
-				seen |= want_tx;
-				want_tx = 0;
-			}
+	for (i = s->b->first[NMD_TX]; i < s->b->last[NMD_TX]; i++) {
+		id = at(s->b, NMD_TX, i);
+		if (s->want_tx == 0 && !s->send_down && idle(s->c, id))
+			continue;
+		result = nmd_txsync(s->c, id);
+		if (result == NMD_BROKER)
+			return NMD_BROKER;
+		if (result != NMD_DONE)
+			s->seen |= POLLERR;
+		if (found(s->c, id)) {
+			s->seen |= s->want_tx;
+			s->want_tx = 0;
 		}
 	}
-	if (want_rx != 0) {
-		for (i = b->first[NMD_RX]; i < b->last[NMD_RX]; i++) {
-			id = at(b, NMD_RX, i);
-			result = nmd_rxsync(c, id);
-			if (result == NMD_BROKER)
-				return NMD_BROKER;
-			if (result != NMD_DONE)
-				seen |= POLLERR;
-			if (found(c, id))
-				seen |= want_rx;
-		}
+	return 0;
+}
+
+static int
+scan_rx(struct scan *s)
+{
+	uint32_t i, id;
+	int result;
+
+	for (i = s->b->first[NMD_RX]; i < s->b->last[NMD_RX]; i++) {
+		id = at(s->b, NMD_RX, i);
+		result = nmd_rxsync(s->c, s->b, id, &s->send_down);
+		if (result == NMD_BROKER)
+			return NMD_BROKER;
+		if (result != NMD_DONE)
+			s->seen |= POLLERR;
+		if (found(s->c, id))
+			s->seen |= s->want_rx;
 	}
-	*revents = seen;
+	return 0;
+}
+
+/*
+ * A direction in which nothing was found gets a second round, as in netmap: a ring that was put
+ * back in the first one is synced in the second. What host rings forward is sent before it returns.
+ */
+int
+nmd_scan(const struct nmd_ctx *c, const struct nmd_bound *b, short events, short *revents)
+{
+	struct scan s = { c, b, events & (POLLOUT | POLLWRNORM), events & (POLLIN | POLLRDNORM), 0, false };
+	bool flush = b->tx_poll || s.want_tx != 0, again_tx = true, again_rx = true;
+	int forwards;
+
+	/* an application that keeps forwarding while we look does not keep us here */
+	for (forwards = 0; forwards < 8; forwards++) {
+		while (flush) {
+			if (scan_tx(&s) != 0)
+				return NMD_BROKER;
+			flush = s.want_tx != 0 && again_tx;
+			again_tx = again_tx && !flush;
+			s.send_down = false;
+		}
+		if (s.want_rx == 0 && !b->rx_poll)
+			break;
+		if (scan_rx(&s) != 0)
+			return NMD_BROKER;
+		if ((s.seen & s.want_rx) != 0 || s.want_rx == 0)
+			again_rx = false;
+		if (!s.send_down && !again_rx)
+			break;
+		again_rx = false;
+		flush = s.send_down;
+	}
+	*revents = s.seen;
 	return 0;
 }
 

@@ -91,7 +91,7 @@ nmu_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 		errno = error;
 		return MAP_FAILED;
 	}
-	at = mmap(addr, length, prot, flags, region, 0);
+	at = mmap(addr, length, prot, flags, region, offset);
 	error = errno;
 	close(region);
 	errno = error;
