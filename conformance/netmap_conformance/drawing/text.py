@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from ..picture import KERNEL, USER, Cell, RingPicture
 
 SHADE = {KERNEL: "▓", USER: "░", "": " "}
@@ -21,7 +23,7 @@ def draw(picture: RingPicture, width: int) -> str:
         out.append(f"  {mark}={position} is outside the ring (0 … {picture.n - 1})")
     out.append("  " + LEGEND)
     if picture.note:
-        out.append("  " + picture.note)
+        out += textwrap.wrap(picture.note, width, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(line.rstrip() for line in out)
 
 
