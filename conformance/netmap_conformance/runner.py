@@ -24,6 +24,8 @@ from .trace import Call, Event, Header, Return, Trace, write
 
 #: Syncs of everything that ``settle`` may take before the environment counts as restless.
 PASSES = 200
+#: The text of a sync that a settle made.
+SETTLE = "settle"
 BUILD = Path("build")
 FAILURES = "failures"
 #: Findings that end a run.
@@ -215,7 +217,7 @@ class Runner:
             changed = False
             for actor, fd in list(self._bound):
                 for op in ("txsync", "rxsync"):
-                    done = self.execute(Call(n=0, op=op, fd=fd, actor=actor, text="settle", line=call.line))
+                    done = self.execute(Call(n=0, op=op, fd=fd, actor=actor, text=SETTLE, line=call.line))
                     if self._stop:
                         return
                     if done is not None and done.see is not None:

@@ -63,7 +63,7 @@ def register(app: typer.Typer) -> None:
         from .. import suite as suites
         from ..targets import TargetError, open_target
 
-        chosen = _manifest(manifest, target)
+        chosen = load_manifest(manifest, target)
         spec = target or chosen.target
         if not spec:
             raise UserError("no target: give --target, or a manifest that names one")
@@ -98,7 +98,7 @@ def register(app: typer.Typer) -> None:
         raise typer.Exit(suite.status())
 
 
-def _manifest(path: str, target: str) -> Manifest:
+def load_manifest(path: str, target: str) -> Manifest:
     """The manifest that was named, the built-in one of the target, or one that declares nothing."""
     from .. import manifest as manifests
 
