@@ -19,8 +19,8 @@ from netmap_reference.gen2011.ring import Kring
 
 from .explorer.scenario import Handler, Memory, Scenario, Where, inline, without
 
-Poll = Callable[..., Protocol]
-Sync = Callable[..., Protocol]
+Make = Callable[..., Protocol]
+
 
 #: Slots of each ring: enough for a frame, a free slot, and the one that stays back.
 SLOTS = 3
@@ -50,10 +50,10 @@ def adapter(queues: int, separate: bool) -> Adapter:
 class Drivers:
     """The syncs that ``Do("txsync")`` and the like stand for in poll and in the ioctls."""
 
-    rxsync: Sync
-    txsync: Sync
-    from_host: Sync
-    to_host: Sync
+    rxsync: Make
+    txsync: Make
+    from_host: Make
+    to_host: Make
 
     def calls(self, na: Adapter, switches: frozenset[str]) -> dict[str, Callable[..., Protocol]]:
         return {
@@ -67,7 +67,7 @@ class Drivers:
 # --- threads --------------------------------------------------------------------------------------
 
 
-def select(poll: Poll, na: Adapter, events: int, switches: frozenset[str]) -> Protocol:
+def select(poll: Make, na: Adapter, events: int, switches: frozenset[str]) -> Protocol:
     """A thread in select: scan, and sleep until a selinfo it is recorded on was woken; then scan again."""
     while True:
         revents = yield from poll(na, events, switches)
@@ -76,7 +76,7 @@ def select(poll: Poll, na: Adapter, events: int, switches: frozenset[str]) -> Pr
         yield Sleep()
 
 
-def receive(na: Adapter, q: int, irq: Sync, interrupt: Sync, switches: frozenset[str]) -> Protocol:
+def receive(na: Adapter, q: int, irq: Make, interrupt: Make, switches: frozenset[str]) -> Protocol:
     """A frame arrives on queue ``q``; its driver marks the ring under its lock and calls netmap."""
     yield Do("nic.frame", (q,))
     lock = nic.lock_name(na, f"rx{q}")
@@ -86,7 +86,7 @@ def receive(na: Adapter, q: int, irq: Sync, interrupt: Sync, switches: frozenset
     yield from irq(na, False, q, switches)
 
 
-def complete(na: Adapter, q: int, irq: Sync, switches: frozenset[str]) -> Protocol:
+def complete(na: Adapter, q: int, irq: Make, switches: frozenset[str]) -> Protocol:
     """The NIC has sent everything of queue ``q`` and says so."""
     yield Do("nic.sent", (q,))
     yield from irq(na, True, q, switches)

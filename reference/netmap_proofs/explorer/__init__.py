@@ -7,7 +7,7 @@ an obligation).
 
 from __future__ import annotations
 
-from .evidence import explored
+from .evidence import explored, one_value
 from .fetches import Fetches, double_fetches
 from .scenario import Memory, Scenario, inline
 from .schedule import Schedule, Violation
@@ -24,4 +24,5 @@ __all__ = [
     "explore",
     "explored",
     "inline",
+    "one_value",
 ]

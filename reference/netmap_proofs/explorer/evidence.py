@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from netmap_reference.core.effects import Protocol
+
 from ..engine import Proof
-from .scenario import Scenario
+from .fetches import Fetches, double_fetches
+from .scenario import Memory, Scenario, Where
 from .search import BALANCE, DEADLOCK, LOST, ORDER, RAISED, Exploration, explore
 
 
@@ -26,4 +32,27 @@ def explored(p: Proof, scenario: Scenario, cap: int = 200_000, label: str = "") 
             found = violation.schedule.to_json()
             heading = f"{label}: {violation.what}" if label else violation.what
             p.evidence(name, False, {"what": heading, **found, "lines": [heading, *found["lines"]]})
+    return seen
+
+
+def one_value(
+    p: Proof,
+    goal: str,
+    make: Callable[[], Protocol],
+    words: Mapping[Where, tuple[Any, ...]],
+    outcome: Callable[[Memory, Any], Any],
+    scenario: Scenario,
+) -> Fetches:
+    """The ``goal`` that no double fetch matters: :func:`double_fetches` handed to the proof."""
+    seen = double_fetches(make, words, outcome, scenario)
+    p.bounded(seen.states, "states")
+    p.reached(seen.fired)
+    if not seen.complete:
+        p.give_up("the explorer did not see every state")
+    shown = None
+    for torn, schedule in seen.torn.items():
+        what = f"no one value explains {torn}"
+        found = schedule.to_json()
+        shown = shown or {"what": what, **found, "lines": [what, *found["lines"]]}
+    p.evidence(goal, shown is None, shown)
     return seen

@@ -26,6 +26,7 @@ class Fetches:
     outcomes: set[Any] = field(default_factory=set)
     torn: dict[Any, Schedule] = field(default_factory=dict)
     twice: set[Where] = field(default_factory=set)
+    fired: set[str] = field(default_factory=set)
     states: int = 0
     complete: bool = True
 
@@ -48,6 +49,7 @@ def double_fetches(
     def outcomes(one: Scenario) -> dict[Any, Schedule]:
         seen = explore(one)
         found.states += seen.states
+        found.fired |= seen.fired
         found.complete = found.complete and seen.complete
         return seen.outcomes
 

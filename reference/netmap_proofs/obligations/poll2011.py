@@ -22,6 +22,7 @@ from ..obligation import Control, obligation
 from ..worlds2011 import (
     SLOTS,
     Drivers,
+    Make,
     adapter,
     complete,
     frames_ready,
@@ -31,8 +32,6 @@ from ..worlds2011 import (
     without_locks,
     world,
 )
-
-Make = Callable[..., Protocol]
 
 _SIZES = f"""Rings of {SLOTS} slots and one frame a queue: the protocols treat the rings of a direction alike
 and count nothing but whether a frame is there."""

@@ -14,7 +14,7 @@ from netmap_reference.gen14 import poll, ring, sync
 from netmap_reference.gen14.ports import pipe
 
 from ..engine import Proof
-from ..explorer import Scenario, double_fetches, explored
+from ..explorer import Scenario, explored, one_value
 from ..explorer.search import LOST
 from ..obligation import Control, obligation
 from ..worlds14 import (
@@ -118,21 +118,15 @@ _ONE_VALUE = "what happens can be explained by one value of each word"
 def reinit_body(p: Proof, reinit: Make) -> None:
     words = {("r", word): _WORDS for word in ("head", "cur", "tail")}
     for k in (ring.Kring(_N, 0, 1, 0, 0, 1), ring.Kring(_N, 1, 0, 1, 1, 0)):
-        seen = double_fetches(
+        seen = one_value(
+            p,
+            _ONE_VALUE,
             partial(reinit, "r", p.switches),
             words,
             lambda at, result: (at["r", "kring"], result),
             Scenario({}, memory={("r", "kring"): k}, immediate=IMMEDIATE),
         )
-        p.bounded(seen.states, "states")
-        if not seen.complete:
-            p.give_up("the explorer did not see every state")
         p.goal("the re-initialisation ends", bool(seen.outcomes))
-        torn = next(iter(seen.torn.items()), None)
-        shown = None
-        if torn is not None:
-            shown = {**torn[1].to_json(), "what": f"no one value explains {torn[0]}"}
-        p.evidence(_ONE_VALUE, torn is None, shown)
         outside = [o for o in (*seen.outcomes, *seen.torn) if not o[0].rhead < _N]
         p.goal("without interference the positions are slots of the ring", not set(outside) & seen.outcomes)
 
@@ -171,7 +165,7 @@ _reinit(
     statement="""What a re-initialisation does can be explained by one value of each word, however the words
     change while it runs: no double fetch matters.""",
     control=Control("cur is checked in one read and taken from another", _reinit_reads_hwcur_of_user),
-    rules=(),
+    rules=(ring.REINIT,),
 )(reinit_body)
 
 _reinit(
@@ -184,7 +178,7 @@ _reinit(
         goal="without interference the positions are slots of the ring",
     ),
     switches={ring.REINIT_TRUSTS_USER},
-    rules=(),
+    rules=(ring.REINIT, ring.REINIT_KEEPS),
     finding="F14-004",
     refutes={_ONE_VALUE},
 )(reinit_body)
