@@ -20,7 +20,7 @@
 
 #include "broker.h"
 
-#define CLIENTS 1024u
+#define CLIENTS NMD_HANDLES
 #define PATIENCE_MS 200u /* for a lock of a client that was stopped in a sync */
 
 struct nmd_ctx nmb_ctx;
@@ -28,7 +28,8 @@ struct nmb_handle *nmb_handles;
 int nmb_control_fd = -1;
 enum nmp_mode nmb_mode;
 
-static uint32_t handle_count;
+static struct nmv_pool numbers; /* of handles */
+static uint32_t number_words[(NMD_HANDLES + 31) / 32];
 
 /* --- the data path's view of this process ---------------------------------------------------- */
 
@@ -76,6 +77,10 @@ control_region(void)
 	if (base == MAP_FAILED)
 		return -1;
 	nmb_ctx.ctl = base;
+	nmd_lock_init(&nmb_ctx.ctl->broker);
+	if (pthread_mutex_lock(&nmb_ctx.ctl->broker) != 0) /* until the end: others see that we live */
+		return -1;
+	nmv_pool_init(&numbers, number_words, NMD_HANDLES, 0);
 	nmb_ctx.mem = region_view;
 	nmb_ctx.wake = wake;
 	nmb_ctx.drain = drain;
@@ -94,15 +99,16 @@ accept_all(int listener)
 	int sock;
 
 	while ((sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		h = handle_count < CLIENTS ? calloc(1, sizeof(*h)) : NULL;
+		h = numbers.free > 0 ? calloc(1, sizeof(*h)) : NULL;
 		if (h == NULL) {
 			close(sock);
 			continue;
 		}
+		h->number = nmv_pool_take(&numbers);
+		atomic_store(&nmb_ctx.ctl->sleeping[h->number], 0);
 		h->sock = sock;
 		h->next = nmb_handles;
 		nmb_handles = h;
-		handle_count++;
 	}
 }
 
@@ -119,8 +125,8 @@ bury(void)
 		*at = h->next;
 		nmb_unregister(h);
 		close(h->sock);
+		(void)nmv_pool_give(&numbers, h->number);
 		free(h);
-		handle_count--;
 	}
 }
 

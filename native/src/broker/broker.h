@@ -117,7 +117,8 @@ struct nmb_handle {
 	struct nmb_handle *next;
 	int sock;
 	bool gone;
-	bool sleeping; /* its last scan found nothing and it waits */
+	bool asleep; /* counted in nmd_control.sleeping by its last request */
+	uint32_t number; /* in nmd_control.sleeping */
 	struct nmb_port *port; /* NULL: unbound */
 	struct nmd_bound bound;
 	uint32_t flags;

@@ -212,7 +212,7 @@ nmb_quiet(void)
 	uint32_t d, i;
 
 	for (h = nmb_handles; h != NULL; h = h->next) {
-		if (h->port == NULL || !h->sleeping)
+		if (h->port == NULL || atomic_load(&nmb_ctx.ctl->sleeping[h->number]) == 0)
 			continue;
 		for (d = NMD_RX; d <= NMD_TX; d++) {
 			for (i = h->bound.first[d]; i < h->bound.last[d]; i++) {

@@ -71,7 +71,10 @@ do_scan(struct nmb_handle *h, const struct nmp_request *q, struct nmp_answer *a,
 	short events = (short)(q->arg[0] & 0x7fff), revents = 0;
 	int error = 0;
 
-	h->sleeping = false;
+	if (h->asleep) { /* its last look found nothing; this one tells what came of it */
+		h->asleep = false;
+		atomic_fetch_sub(&nmb_ctx.ctl->sleeping[h->number], 1);
+	}
 	if (h->port == NULL) {
 		a->arg[0] = POLLERR;
 		return 0;
@@ -82,7 +85,6 @@ do_scan(struct nmb_handle *h, const struct nmp_request *q, struct nmp_answer *a,
 		error = nmd_scan(&nmb_ctx, &h->bound, events, &revents);
 		if (error == 0 && revents != 0)
 			nmd_wake_all(&nmb_ctx, &h->bound, events); /* we may have emptied another's */
-		h->sleeping = revents == 0;
 	}
 	if (error == 0 && revents == 0 && q->arg[1] != 0) {
 		if ((events & (POLLIN | POLLRDNORM)) != 0)
@@ -90,6 +92,8 @@ do_scan(struct nmb_handle *h, const struct nmp_request *q, struct nmp_answer *a,
 		if ((events & (POLLOUT | POLLWRNORM)) != 0)
 			*nfds = ring_fds(&h->bound, NMD_TX, fds, NULL, *nfds, false);
 		a->arg[1] = 1;
+		h->asleep = true;
+		atomic_fetch_add(&nmb_ctx.ctl->sleeping[h->number], 1);
 	}
 	a->arg[0] = (uint64_t)revents;
 	return error;
@@ -129,7 +133,10 @@ do_bind(struct nmb_handle *h, struct nmp_answer *a, int *fds, uint32_t *nfds)
 	bind.mem_id = m->id;
 	bind.buf_count = m->buf_count;
 	bind.buf_size = m->buf_size;
+	bind.handle = h->number;
 	bind.tx_poll = b->tx_poll;
+	bind.rx_poll = b->rx_poll;
+	bind.down = b->down;
 	memcpy(bind.first, b->first, sizeof(bind.first));
 	memcpy(bind.last, b->last, sizeof(bind.last));
 	memcpy(bind.kring, b->kring, sizeof(bind.kring));
@@ -190,7 +197,7 @@ do_stats(struct nmp_answer *a)
 	memset(&s, 0, sizeof(s));
 	for (h = nmb_handles; h != NULL; h = h->next) {
 		s.handles += !h->gone;
-		s.sleeping += h->sleeping;
+		s.sleeping += atomic_load(&nmb_ctx.ctl->sleeping[h->number]);
 	}
 	s.ports = nmb_ports();
 	s.pipes = nmb_pipes();

@@ -5,8 +5,8 @@
 
 #include "nmd.h"
 
-static void
-lock_init(pthread_mutex_t *m)
+void
+nmd_lock_init(pthread_mutex_t *m)
 {
 	pthread_mutexattr_t a;
 
@@ -21,8 +21,8 @@ void
 nmd_kring_init(struct nmd_kring *k, enum nmd_kind kind, enum nmd_dir dir, uint32_t n)
 {
 	memset(k, 0, sizeof(*k));
-	lock_init(&k->lock);
-	lock_init(&k->nic_lock);
+	nmd_lock_init(&k->lock);
+	nmd_lock_init(&k->nic_lock);
 	k->kind = kind;
 	k->dir = dir;
 	k->n = n;
@@ -202,3 +202,17 @@ nmd_notify(const struct nmd_ctx *c, uint32_t id)
 	if (atomic_exchange(&c->ctl->kring[id].armed, 0) != 0)
 		c->wake(c->arg, id);
 }
+
+#ifdef NMD_TEST_CRASH
+#include <signal.h>
+#include <stdlib.h>
+
+void
+nmd_crash_point(const char *place)
+{
+	const char *where = getenv("NMD_CRASH");
+
+	if (where != NULL && strcmp(where, place) == 0)
+		raise(SIGKILL);
+}
+#endif

@@ -215,8 +215,11 @@ send_across(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t head, st
 	/* one store publishes the frames and says that the sender's hwcur follows */
 	rx->k->intent_tx = r->id;
 	rx->k->intent_hwcur = head;
+	NMD_CRASH("nic-unpublished");
 	atomic_store_explicit(&rx->k->nic, tail | NMD_INTENT, memory_order_release);
+	NMD_CRASH("nic-intent");
 	atomic_store_explicit(&r->k->commit, head, memory_order_release);
+	NMD_CRASH("nic-committed");
 	atomic_store_explicit(&rx->k->nic, tail, memory_order_release);
 	pthread_mutex_unlock(&rx->k->nic_lock);
 	return 0;

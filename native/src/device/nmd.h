@@ -89,7 +89,11 @@ struct nmd_partial {
 
 #define NMD_INTENT (UINT64_C(1) << 63)
 
+#define NMD_HANDLES 1024u /* descriptors the device can have at once */
+
 struct nmd_control {
+	pthread_mutex_t broker; /* held by the broker as long as it lives */
+	_Atomic uint32_t sleeping[NMD_HANDLES]; /* threads asleep in poll, by descriptor */
 	struct nmd_kring kring[NMD_KRINGS];
 };
 
@@ -138,6 +142,7 @@ struct nmd_bound {
 	uint32_t down;
 };
 
+void nmd_lock_init(pthread_mutex_t *m); /* robust, between processes */
 void nmd_kring_init(struct nmd_kring *k, enum nmd_kind kind, enum nmd_dir dir, uint32_t n);
 void nmd_kring_reset(struct nmd_kring *k); /* positions of a fresh ring */
 uint32_t nmd_hwcur(const struct nmd_kring *k);
@@ -182,5 +187,13 @@ void nmd_arm(const struct nmd_ctx *c, const struct nmd_bound *b, short events);
 /* Wake whoever sleeps on these rings, changed or not. */
 void nmd_wake_all(const struct nmd_ctx *c, const struct nmd_bound *b, short events);
 void nmd_notify(const struct nmd_ctx *c, uint32_t id);
+
+/* Builds for tests die here when $NMD_CRASH names the place; others have nothing. */
+#ifdef NMD_TEST_CRASH
+void nmd_crash_point(const char *place);
+#define NMD_CRASH(place) nmd_crash_point(place)
+#else
+#define NMD_CRASH(place) ((void)0)
+#endif
 
 #endif

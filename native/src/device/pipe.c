@@ -27,6 +27,7 @@ hand_over(const struct nmd_ring *r, const struct nmd_ring *peer, struct nmv_krin
 	for (i = k.hwcur; i != k.rhead; i = nmv_next(i, k.n - 1)) {
 		s = nmd_slot_load(r, i);
 		nmd_slot_store(peer, i, s);
+		NMD_CRASH("pipe-slot");
 		/* ours, and cleared before the other end can give the slot back */
 		nmd_slot_clear(r, i, s, NS_BUF_CHANGED);
 		done++;
@@ -53,9 +54,11 @@ nmd_pipe_tx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t *woken)
 		published = t.publish;
 		*woken = r->k->peer;
 	}
+	NMD_CRASH("pipe-tx-uncommitted");
 	/* hwcur, and what the receiver may see, in one store after the slots */
 	atomic_store_explicit(&r->k->commit, (uint64_t)published << 32 | t.kring.hwcur,
 			      memory_order_release);
+	NMD_CRASH("pipe-tx-committed");
 	return 0;
 }
 
@@ -74,7 +77,9 @@ nmd_pipe_rx(const struct nmd_ctx *c, const struct nmd_ring *r, uint32_t *woken)
 	atomic_store(&r->k->hwtail, t.kring.hwtail);
 	if (t.publishes)
 		*woken = r->k->peer;
+	NMD_CRASH("pipe-rx-uncommitted");
 	/* the sender computes what it may use again from this one word */
 	atomic_store_explicit(&r->k->commit, t.kring.hwcur, memory_order_release);
+	NMD_CRASH("pipe-rx-committed");
 	return 0;
 }

@@ -85,7 +85,8 @@ struct nmp_port {
 struct nmp_bind {
 	uint64_t size, buf_ofs; /* of the netmap region */
 	uint32_t mem_id, buf_count, buf_size;
-	uint32_t tx_poll;
+	uint32_t handle; /* of nmd_control.sleeping */
+	uint32_t tx_poll, rx_poll, down;
 	uint32_t first[2], last[2]; /* in kring[]: by enum nmd_dir */
 	uint32_t kring[2][128];
 	uint32_t fds;		 /* eventfds that follow */

@@ -92,15 +92,18 @@ nmd_txsync(const struct nmd_ctx *c, uint32_t id)
 
 	if (result != 0)
 		return result;
+	NMD_CRASH("tx-locked");
 	if (!enter(c, &r)) {
 		result = NMD_REJECTED;
 	} else {
+		NMD_CRASH("tx-entered");
 		result = r.k->kind == NMD_PIPE ? nmd_pipe_tx(c, &r, &woken) :
 			 r.k->kind == NMD_WIRE ? nmd_nic_tx(c, &r, &woken) : nmd_host_tx(c, &r);
 		result = leave(c, &r, result);
 	}
 	if ((__atomic_load_n(&r.ring->flags, __ATOMIC_RELAXED) & NR_TIMESTAMP) != 0)
 		timestamp(&r);
+	NMD_CRASH("tx-done");
 	nmd_unlock(&r);
 	nmd_notify(c, woken);
 	if (result == NMD_DONE && r.k->kind != NMD_PIPE)
@@ -120,6 +123,7 @@ nmd_rxsync(const struct nmd_ctx *c, const struct nmd_bound *b, uint32_t id, bool
 		return result;
 	/* a ring that was put back has nothing to release, but what has arrived is still reported */
 	rejected = !enter(c, &r);
+	NMD_CRASH("rx-entered");
 	if (r.k->kind == NMD_PIPE)
 		result = nmd_pipe_rx(c, &r, &woken);
 	else if (r.k->kind == NMD_HOST)

@@ -34,6 +34,7 @@ nmu_open(const char *directory, int flags)
 		close(fd);
 		return fail(error);
 	}
+	nmu_local_open(fd, a.arg[0] == NMP_IN_PROCESS);
 	return fd;
 }
 
@@ -42,6 +43,7 @@ nmu_close(int fd)
 {
 	if (!nmu_ours(fd))
 		return fail(EBADF);
+	nmu_local_close(fd);
 	return close(fd);
 }
 
@@ -50,24 +52,27 @@ sync_rings(int fd, uint64_t dir)
 {
 	const uint64_t arg[2] = { dir, 0 };
 	struct nmp_answer a;
+	int result = nmu_local_sync(fd, (int)dir);
 
+	if (result != NMU_CALL)
+		return result;
+	if (!nmu_ours(fd))
+		return EBADF;
 	return nmu_call(fd, NMP_SYNC, arg, NULL, 0, &a, NULL, 0, NULL);
 }
 
 int
 nmu_ioctl(int fd, unsigned long request, void *arg)
 {
-	if (!nmu_ours(fd))
-		return fail(EBADF);
 	switch (request) {
 	case NIOCTXSYNC:
 		return fail(sync_rings(fd, TX));
 	case NIOCRXSYNC:
 		return fail(sync_rings(fd, RX));
 	case NIOCCTRL:
-		return fail(nmu_control(fd, arg));
+		return fail(nmu_ours(fd) ? nmu_control(fd, arg) : EBADF);
 	default:
-		return fail(EOPNOTSUPP);
+		return fail(nmu_ours(fd) ? EOPNOTSUPP : EBADF);
 	}
 }
 
@@ -94,6 +99,8 @@ nmu_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 	at = mmap(addr, length, prot, flags, region, offset);
 	error = errno;
 	close(region);
+	if (at != MAP_FAILED)
+		nmu_mapped(at, fd);
 	errno = error;
 	return at;
 }
@@ -101,7 +108,11 @@ nmu_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 int
 nmu_munmap(void *addr, size_t length)
 {
-	return munmap(addr, length);
+	int result = munmap(addr, length);
+
+	if (result == 0)
+		nmu_unmapped(addr);
+	return result;
 }
 
 /* --- environment ------------------------------------------------------------------------------- */

@@ -26,6 +26,23 @@ bool nmu_ours(int fd);
 int nmu_call(int fd, uint32_t op, const uint64_t arg[2], const void *data, uint32_t length,
 	     struct nmp_answer *a, int *fds, uint32_t room, uint32_t *nfds);
 
+/*
+ * The data path in this process. NMU_CALL: not here, ask the broker. Otherwise 0 or errno, as the
+ * functions of nmd.h.
+ */
+#define NMU_CALL (-1)
+int nmu_local_sync(int fd, int dir);
+/* One look; if nothing is ready and `sleep`, the eventfds to sleep on are stored in `fds`. */
+int nmu_local_scan(int fd, short events, bool sleep, short *revents, int *fds, uint32_t room,
+		   uint32_t *nfds);
+void nmu_local_awake(int fd); /* after a scan that said sleep, once the next one is done */
+void nmu_local_open(int fd, bool in_process);
+void nmu_local_close(int fd);
+
+/* Mappings keep their descriptor's binding alive, as with a kernel. */
+void nmu_mapped(void *addr, int fd);
+void nmu_unmapped(const void *addr);
+
 /* ioctl NIOCCTRL: 0 or errno. */
 int nmu_control(int fd, void *header);
 

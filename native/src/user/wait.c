@@ -11,6 +11,11 @@
 
 #include "user.h"
 
+/* What is known of one of the caller's entries: ours, and counted as asleep by its last look. */
+struct each {
+	bool ours, counted;
+};
+
 /* What one call waits for: the descriptors to sleep on, and which of them were lent to us. */
 struct waiting {
 	struct pollfd *p;
@@ -68,9 +73,9 @@ give_back(struct waiting *w)
 	w->n = 0;
 }
 
-/* One look at a descriptor of ours; if it is not ready and we may sleep, what to sleep on. */
+/* One look at a descriptor of ours through the broker. */
 static int
-look(struct pollfd *p, bool sleep, struct waiting *w)
+ask(struct pollfd *p, bool sleep, struct waiting *w)
 {
 	const uint64_t arg[2] = { (uint64_t)p->events & 0x7fff, sleep };
 	static _Thread_local struct nmp_answer a;
@@ -88,12 +93,41 @@ look(struct pollfd *p, bool sleep, struct waiting *w)
 			return ENOMEM;
 		}
 	}
+	return 0;
+}
+
+/*
+ * One look at a descriptor of ours, here or through the broker; if it is not ready and we may
+ * sleep, what to sleep on: its rings' eventfds, and its socket, which hangs up with the broker.
+ */
+static int
+look(struct pollfd *p, bool sleep, struct waiting *w, bool *counted)
+{
+	bool was_counted = *counted;
+	int fds[NMP_FDS], error;
+	uint32_t nfds, i;
+	short revents;
+
+	error = nmu_local_scan(p->fd, p->events, sleep, &revents, fds, NMP_FDS, &nfds);
+	*counted = error == 0 && sleep && revents == 0;
+	if (was_counted)
+		nmu_local_awake(p->fd);
+	if (error == NMU_CALL) {
+		error = ask(p, sleep, w);
+		if (error != 0)
+			return error;
+	} else {
+		p->revents = error != 0 ? POLLERR : revents;
+		for (i = 0; i < nfds; i++)
+			if (wait_for(w, fds[i], POLLIN) != 0)
+				return ENOMEM;
+	}
 	return sleep && p->revents == 0 ? wait_for(w, p->fd, 0) : 0;
 }
 
 /* All of them once: how many are ready, or a negative errno. */
 static int
-look_at_all(struct pollfd *fds, nfds_t nfds, const bool *ours, bool sleep, struct waiting *w)
+look_at_all(struct pollfd *fds, nfds_t nfds, struct each *each, bool sleep, struct waiting *w)
 {
 	nfds_t i;
 	int ready = 0, error;
@@ -102,8 +136,8 @@ look_at_all(struct pollfd *fds, nfds_t nfds, const bool *ours, bool sleep, struc
 		fds[i].revents = 0;
 		if (fds[i].fd < 0)
 			continue;
-		if (ours[i]) {
-			error = look(&fds[i], sleep, w);
+		if (each[i].ours) {
+			error = look(&fds[i], sleep, w, &each[i].counted);
 			if (error != 0)
 				return -error;
 		} else {
@@ -128,7 +162,8 @@ nmu_poll(struct pollfd *fds, nfds_t nfds, int timeout_ms)
 {
 	int64_t until = timeout_ms > 0 ? now_ms() + timeout_ms : 0, left;
 	struct waiting w;
-	bool *ours, last = timeout_ms == 0;
+	struct each *each;
+	bool last = timeout_ms == 0;
 	nfds_t i;
 	int ready;
 
@@ -137,15 +172,15 @@ nmu_poll(struct pollfd *fds, nfds_t nfds, int timeout_ms)
 		return -1;
 	}
 	memset(&w, 0, sizeof(w));
-	ours = calloc(nfds + 1, sizeof(*ours));
-	if (ours == NULL) {
+	each = calloc(nfds + 1, sizeof(*each));
+	if (each == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
 	for (i = 0; i < nfds; i++)
-		ours[i] = fds[i].fd >= 0 && nmu_ours(fds[i].fd);
+		each[i].ours = fds[i].fd >= 0 && nmu_ours(fds[i].fd);
 	for (;;) {
-		ready = look_at_all(fds, nfds, ours, !last, &w);
+		ready = look_at_all(fds, nfds, each, !last, &w);
 		if (ready != 0 || last)
 			break;
 		left = timeout_ms < 0 ? -1 : until - now_ms();
@@ -159,10 +194,13 @@ nmu_poll(struct pollfd *fds, nfds_t nfds, int timeout_ms)
 		last = ready == 0; /* time is up: one look more, as kernels do */
 		give_back(&w);
 	}
+	for (i = 0; i < nfds; i++)
+		if (each[i].counted)
+			nmu_local_awake(fds[i].fd);
 	give_back(&w);
 	free(w.p);
 	free(w.lent);
-	free(ours);
+	free(each);
 	if (ready < 0) {
 		errno = -ready;
 		return -1;
