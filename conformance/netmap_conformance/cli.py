@@ -55,13 +55,7 @@ def build_app() -> typer.Typer:
             raise typer.Exit(0)
 
     for name in NAMES:
-        try:
-            module = importlib.import_module(f".commands.{name}", __package__)
-        except ModuleNotFoundError as error:
-            if error.name != f"{__package__}.commands.{name}":
-                raise
-            continue  # not written yet
-        module.register(app)
+        importlib.import_module(f".commands.{name}", __package__).register(app)
     return app
 
 
