@@ -81,10 +81,12 @@ def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str]) -> str:
         return mismatch.clause
     rules = [RULES[r] for r in fired if r in RULES]
     if field in ("ret", "errno", "outcome"):
-        deciding = [r.clause for r in rules if decides_return(r.id)]
-        if call.op == "poll" or not deciding:
-            return _poll_clause(rules) if call.op == "poll" else operation_clause(call.op)
-        return deciding[-1]
+        if call.op == "poll":
+            return _poll_clause(rules)
+        deciding = (
+            [] if mismatch.allowed in ("OK", "0") else [r.clause for r in rules if decides_return(r.id)]
+        )
+        return deciding[-1] if deciding else operation_clause(call.op)
     if field == "revents":
         return _poll_clause(rules)
     if field in ("head", "cur", "tail") or field.startswith("slot"):
@@ -107,7 +109,9 @@ def _ring_clause(call: Call, field: str, ring: str, rules: Sequence[Rule]) -> st
     """Positions and slots of a ring."""
     if any(r.id in _REJECTED for r in rules):
         return "14.ring.reinit-slots" if field.startswith("slot") else "14.ring.reinit-resets"
-    ports = [r.clause for r in rules if chapter(r.id) in _PORTS]
+    ports = [r.clause for r in rules if f"/{ring[:2]}sync/" in r.id and chapter(r.id) in _PORTS]
+    if field == "tail" and ports[:1] == ["14.nic.txsync"]:
+        ports = ["14.nic.reclaim"]
     if call.op in ("mmap", "register", "remap"):
         shared = [r.clause for r in rules if chapter(r.id) == "pipe"]
         return shared[-1] if shared else "14.memory.fresh-ring"
@@ -119,10 +123,10 @@ def _ring_clause(call: Call, field: str, ring: str, rules: Sequence[Rule]) -> st
             own = ("flush", "receive", "do-rx-poll") if ring.startswith("rx") else ("flush",)
             quiet = "14.poll.receive" if ring.startswith("rx") else "14.poll.flush"
             touched = any(r.clause == f"14.poll.{word}" for r in rules for word in own)
-            return ports[-1] if ports and touched else quiet
+            return ports[0] if ports and touched else quiet
         if ports and ring.startswith(call.op[:2]):
-            return ports[-1]
-        return "14.sync.each-ring" if ring.startswith(call.op[:2]) else "14.memory.one-slot"
+            return ports[0]
+        return "14.sync.each-ring"
     return "14.ring.tail-is-kernels" if field == "tail" else STORES
 
 

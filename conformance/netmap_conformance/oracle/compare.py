@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from netmap_reference.gen14.memory import GLOBAL_ID
 from netmap_reference.gen14.world import Result
 
 from ..targets.mapping import NIFP_FIELDS, SLOT, changed_slots
@@ -110,7 +111,10 @@ class Comparison:
             if name not in out:
                 continue
             if name == "nr_mem_id":
-                self._bind(("mem", 0), mem, out[name], f"out.{name}")
+                if (out[name] == GLOBAL_ID) != (mem == GLOBAL_ID) or out[name] == 0:
+                    self.differ("out.nr_mem_id", "1" if mem == GLOBAL_ID else "neither 0 nor 1", out[name])
+                else:
+                    self._bind(("mem", 0), mem, out[name], f"out.{name}")
             elif name == "nr_memsize":
                 self._bind(("memsize", mem), 0, out[name], f"out.{name}")
             elif name == "nr_offset":
@@ -193,8 +197,8 @@ class Comparison:
     def _ring(self, fd: str, ring: str, seen: dict[str, Any]) -> bool:
         """The ring's own fields. ``False`` when its size differs: then its slots cannot be compared."""
         view = self.c.world.ring(fd, ring)
-        full = self.c.full_name(fd, ring)
-        self._leftovers(view, full, ring, seen)
+        mem = self.c.memory(fd)
+        self._leftovers(view, mem, self.c.full_name(fd, ring), ring, seen)
         for field in EQUAL:
             value = getattr(view, field)
             if field in seen and value != seen[field]:
@@ -203,24 +207,27 @@ class Comparison:
                     return False
         if "dir" in seen:  # which number stands for which direction is the kernel's choice
             self._bind(("dir", 0), view.dir, seen["dir"], "dir", ring)
-        mem = self.c.memory(fd)
         where = self.c.binds.seen(("ring", mem), view.off)
         if where is not None and "buf_ofs" in seen:
             self._bind(("buffers", mem), 0, where + seen["buf_ofs"], "buf_ofs", ring)
         return True
 
-    def _leftovers(self, view: Any, full: str, ring: str, seen: dict[str, Any]) -> None:
-        """``flags`` and the time stamp: a new ring may still have those of the memory's last user."""
+    def _leftovers(self, view: Any, mem: int, full: str, ring: str, seen: dict[str, Any]) -> None:
+        """``flags`` and the time stamp: a new ring may still have those of the memory's last user.
+
+        A private memory was made in this trace; who used the global one before may be unknown.
+        """
         first = full not in self.c.known
+        fresh = self.known or self.c.world.system().allocators[mem].private
         self.c.known |= {full}
         if "flags" in seen and view.flags != seen["flags"]:
-            if first and (not self.known or seen["flags"] == 0):
+            if first and (not fresh or seen["flags"] == 0):
                 view.flags = seen["flags"]
             else:
                 self.differ("flags", view.flags, seen["flags"], ring)
         stamped = int(bool(view.ts_sec or view.ts_usec))
         if "ts_set" in seen and stamped != seen["ts_set"]:
-            if first and (not self.known or not seen["ts_set"]):
+            if first and (not fresh or not seen["ts_set"]):
                 view.ts_sec, view.ts_usec = seen["ts_set"], 0
             else:
                 self.differ("ts_set", stamped, seen["ts_set"], ring)

@@ -224,6 +224,9 @@ def _return(call: Call, line: dict[str, Any], number: int, where: str) -> Return
         for slot in seen.slots[ring]:
             if not (isinstance(slot, list) and len(slot) == 5 and all(isinstance(x, int) for x in slot)):
                 raise TraceError(f"{where}: {slot!r} in {ring} is not [index, buf_idx, len, flags, ptr]")
+        indices = [slot[0] for slot in seen.slots[ring]]
+        if indices != sorted(set(indices)):
+            raise TraceError(f"{where}: the slots of {ring} are not listed in order: {indices}")
     if "hex" in line:
         text = _want(line, "hex", str, where)
         if call.op == "frames":

@@ -97,6 +97,10 @@ class World(WorldView):
         for p in ports:
             if p.peer and p.peer not in self._s.adapters:
                 raise ValueError(f"port {p.name}: its peer {p.peer} is not a port")
+            if p.peer and self._s.ports[p.name].driver.shares:
+                here, there = self._s.adapters[p.name], self._s.adapters[p.peer]
+                if (here.tx_rings, here.tx_slots) != (there.rx_rings, there.rx_slots):
+                    raise ValueError(f"port {p.name}: its rings are not those of {p.peer}, with which it shares")
 
     def clone(self) -> World:
         """An independent copy, cheap until it is written to."""
