@@ -1,0 +1,128 @@
+"""Chapter *control*: requests that only ask, and the module's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from netmap_reference.core.outcome import NotModelled
+from netmap_reference.gen14 import readings
+from netmap_reference.gen14.world import PortConfig
+
+PORT = PortConfig("v0", tx_rings=2, rx_rings=2)
+
+
+def info(b: Any, **fields: Any) -> Any:
+    return b.world.ctl("A", "PORT_INFO_GET", fields, b.choose)
+
+
+def test_port_info_describes_what_a_register_would_find(bench: Callable[..., Any]) -> None:
+    """recordings port_info, nic_veth_one_nic, pipe_parent_nic_mem"""
+    b = bench(PORT)
+    b.world.open("A")
+    before = b.world.key()
+    for name, memsize, rings, host, mem_id in (
+        ("v0", 343019520, 2, 1, 1),
+        ("x{1", 42369024, 1, 0, 2),
+        ("v0{1", 343019520, 1, 0, 1),
+    ):
+        out = info(b, name=name).out
+        got = (out["nr_memsize"], out["nr_tx_rings"], out["nr_host_tx_rings"], out["nr_mem_id"])
+        assert got == (memsize, rings, host, mem_id)
+        assert out["nr_tx_slots"] == 1024
+    assert b.world.key() == before
+
+
+def test_port_info_without_a_name_is_about_memory(bench: Callable[..., Any]) -> None:
+    b = bench()
+    b.world.open("A")
+    assert info(b, name="").out["nr_memsize"] == 343019520
+    assert info(b, name="", mem_id=9).outcome.detail == "EINVAL"
+
+
+@pytest.mark.parametrize(
+    ("fields", "errno"),
+    [
+        ({"name": "nosuch"}, "ENXIO"),
+        ({"name": "x{"}, "EINVAL"),
+        ({"name": "v0", "mem_id": 99}, "EINVAL"),
+        ({"name": "v0", "version": 13}, "EINVAL"),
+    ],
+)
+def test_port_info_fails_as_that_register_would(
+    bench: Callable[..., Any], fields: dict[str, Any], errno: str
+) -> None:
+    b = bench(PORT)
+    b.world.open("A")
+    assert info(b, **fields).outcome.detail == errno
+
+
+@pytest.mark.parametrize(("switches", "rings"), [(readings.CONTRACT, 1), (readings.AS_WRITTEN, 3)])
+def test_as_written_asking_changes_the_port(
+    bench: Callable[..., Any], switches: frozenset[str], rings: int
+) -> None:
+    """Deviation 14.host-rings-stick"""
+    b = bench(PORT, switches=switches)
+    b.world.open("A")
+    info(b, name="v0", host_rx_rings=3)
+    assert b.try_bind("A", "v0").out["nr_host_rx_rings"] == rings
+
+
+def test_pools_info(bench: Callable[..., Any]) -> None:
+    b = bench()
+    b.bind("A", "x{1", tx_slots=64, rx_slots=64)
+    out = b.world.ctl("A", "POOLS_INFO_GET", {"name": "x}1"}, b.choose).out
+    assert out["nr_memsize"] == 8814592
+    assert out["nr_buf_pool_offset"] == b.world.buffer("A", 0)[0]
+    assert out["nr_ring_pool_offset"] == min(b.world.ring(fd, "rx0").off for fd in "A")
+    assert (out["nr_if_pool_objsize"], out["nr_if_pool_objtotal"], out["nr_buf_pool_objsize"]) == (
+        1024,
+        12,
+        2048,
+    )
+
+
+def test_register_through_ctl_is_register(bench: Callable[..., Any]) -> None:
+    b = bench()
+    b.world.open("A")
+    assert b.world.ctl("A", "REGISTER", {"name": "x{1"}, b.choose).outcome.ok
+
+
+def test_other_requests_are_not_modelled_yet(bench: Callable[..., Any]) -> None:
+    b = bench()
+    b.world.open("A")
+    with pytest.raises(NotModelled) as error:
+        b.world.ctl("A", "VALE_LIST", {"name": "vale0:a"}, b.choose)
+    assert error.value.rule == "14/control/vale-list"
+
+
+def test_the_device_is_not_a_stream(bench: Callable[..., Any]) -> None:
+    """14.control.not-a-stream (recordings ctl_bound, ctl_unbound)"""
+    b = bench()
+    b.world.open("A")
+    for _ in range(2):
+        assert b.world.read("A").outcome.detail == "EINVAL"
+        assert b.world.write("A").outcome.detail == "EINVAL"
+        assert b.world.ioctl("A", 0x1234).outcome.detail == "EOPNOTSUPP"
+        b.try_bind("A", "x{1")
+    with pytest.raises(ValueError, match="netmap's own"):
+        b.world.ioctl("A", 0x6994)
+
+
+def test_the_size_of_the_global_region(bench: Callable[..., Any]) -> None:
+    """recording nic_e1000_full: 32768 buffers"""
+    b = bench(PORT)
+    assert b.world.sysctl("buf_num", 32768).outcome.ok
+    assert b.bind("A", "v0").out["nr_memsize"] == 74584064
+    with pytest.raises(NotModelled):
+        b.world.sysctl("buf_num", 1000)
+    b.close("A")
+    assert b.world.sysctl("buf_size", 65537).outcome.detail == "EINVAL"
+    assert b.bind("A", "v0").out["nr_memsize"] == 74584064
+
+
+def test_unknown_parameters(bench: Callable[..., Any]) -> None:
+    with pytest.raises(NotModelled) as error:
+        bench().world.sysctl("default_pipes", 2)
+    assert error.value.rule == "14/control/parameter/default-pipes"

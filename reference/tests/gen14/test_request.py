@@ -1,0 +1,147 @@
+"""Chapter *request*: names, sizes, and the rings a mode selects."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from netmap_reference.core.outcome import NotModelled
+from netmap_reference.gen14 import request
+from netmap_reference.gen14.request import PortName, Rings, Shape
+from netmap_spec.abi import api14
+
+# --- names (14.register.names) -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "parsed"),
+    [
+        ("v0", PortName("port", "v0")),
+        ("vale0:a", PortName("vale", "vale0:a")),
+        ("x{1", PortName("pipe", "x", "{", "1")),
+        ("x}1", PortName("pipe", "x", "}", "1")),
+        ("x{1}2", PortName("pipe", "x", "{", "1}2")),
+        ("x}1{2", PortName("pipe", "x}1", "{", "2")),
+        ("x{abc{d", PortName("pipe", "x{abc", "{", "d")),
+        ("v0^", PortName("port", "v0^")),
+        ("", PortName("port", "")),
+    ],
+)
+def test_names(name: str, parsed: PortName) -> None:
+    step = request.parse_name(name)
+    assert step.outcome.ok
+    assert step.state == parsed
+
+
+@pytest.mark.parametrize("name", ["x{", "x}", "{1", "}1", "{", "}"])
+def test_a_bracket_needs_something_on_both_sides(name: str) -> None:
+    assert request.parse_name(name).outcome.detail == "EINVAL"
+
+
+@pytest.mark.parametrize("name", ["a" * 16, ".", "..", "a/b", "a b", "a:b"])
+def test_names_no_interface_can_have(name: str) -> None:
+    assert request.parent_name(name).outcome.detail == "ENXIO"
+    assert request.parent_name("a" * 15).outcome.ok
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+
+def test_modes_and_flags_by_name_or_number() -> None:
+    by_name = request.parse_request({"name": "x{1", "mode": "ONE_NIC", "flags": "NR_EXCLUSIVE|NR_NO_TX_POLL"})
+    by_number = request.parse_request({"name": "x{1", "nr_mode": 4, "nr_flags": 0x20800})
+    assert by_name == by_number
+    assert by_name.has(api14.NR_EXCLUSIVE)
+
+
+def test_fields_have_the_width_of_their_c_type() -> None:
+    req = request.parse_request({"name": "x" * 100, "tx_rings": 65537, "tx_slots": 1 << 32})
+    assert (len(req.name), req.tx_rings, req.tx_slots) == (api14.NETMAP_REQ_IFNAMSIZ - 1, 1, 0)
+
+
+@pytest.mark.parametrize("fields", [{"rings": 1}, {"mode": "SOME_NIC"}, {"flags": "NR_EXCLUSIVE|NR_TURBO"}])
+def test_fields_and_names_netmap_does_not_have(fields: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"REGISTER has no field|API 14 has no constant"):
+        request.parse_request({"name": "x{1", **fields})
+
+
+def test_options_are_not_modelled_yet() -> None:
+    with pytest.raises(NotModelled) as error:
+        request.parse_request({"name": "x{1", "options": ["csb"]})
+    assert error.value.rule == "14/register/options"
+
+
+# --- sizes (14.register.sizes) -------------------------------------------------------------------
+
+
+def test_a_wish_is_kept_inside_the_interval() -> None:
+    for value, default, low, high in product(range(6), range(6), range(3), range(2, 5)):
+        given = request.bound(value, default, low, high).state
+        if value < low:
+            assert given == min(max(default, low), high)
+        else:
+            assert given == min(value, high)
+
+
+def test_a_pipe_takes_what_it_does_not_say_from_its_parent() -> None:
+    assert request.pipe_shape(Shape(0, 0, 0, 0), 512, 256).state == Shape(1, 1, 512, 256)
+    assert request.pipe_shape(Shape(3, 300, 5000, 7), 512, 256).state == Shape(3, 256, 4096, 7)
+    assert request.parent_shape(Shape(100, 0, 0, 9999, 10**7)).state == Shape(16, 1, 1024, 4096, 524288)
+
+
+# --- rings (14.register.rings) -------------------------------------------------------------------
+
+MODES = {
+    "ALL_NIC": api14.NR_REG_ALL_NIC,
+    "SW": api14.NR_REG_SW,
+    "NIC_SW": api14.NR_REG_NIC_SW,
+    "ONE_NIC": api14.NR_REG_ONE_NIC,
+    "ONE_SW": api14.NR_REG_ONE_SW,
+}
+
+
+def expected(mode: str, ringid: int, hardware: int, host: int) -> tuple[int, int]:
+    """One direction's rings, said in one line a mode."""
+    return {
+        "ALL_NIC": (0, hardware),
+        "SW": (hardware, hardware + host),
+        "NIC_SW": (0, hardware + host),
+        "ONE_NIC": (ringid, ringid + 1) if ringid < hardware else (0, 1),
+        "ONE_SW": (hardware + ringid, hardware + ringid + 1) if ringid < host else (hardware, hardware + 1),
+    }[mode]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_rings_of_a_mode(mode: str) -> None:
+    for tx, rx, host_tx, host_rx, ringid in product(
+        range(1, 4), range(1, 4), range(1, 3), range(1, 3), range(4)
+    ):
+        rings = Rings(tx, rx, host_tx, host_rx, tx + host_tx, rx + host_rx, has_host=True)
+        step = request.ring_range(rings, MODES[mode], ringid)
+        limit = {"ONE_NIC": max(tx, rx), "ONE_SW": max(host_tx, host_rx)}.get(mode, ringid + 1)
+        if ringid >= limit:
+            assert step.outcome.detail == "EINVAL"
+        else:
+            assert step.state.tx == expected(mode, ringid, tx, host_tx)
+            assert step.state.rx == expected(mode, ringid, rx, host_rx)
+
+
+@pytest.mark.parametrize("mode", ["SW", "NIC_SW", "ONE_SW"])
+def test_host_rings_of_a_port_without(mode: str) -> None:
+    step = request.ring_range(Rings(1, 1, 0, 0, 2, 2, has_host=False), MODES[mode], 0)
+    assert step.outcome.detail == "EINVAL"
+
+
+@pytest.mark.parametrize("mode", [0, api14.NR_REG_PIPE_MASTER, api14.NR_REG_NULL, 9, 2**32 - 1])
+def test_modes_that_select_nothing(mode: int) -> None:
+    assert request.ring_range(Rings(1, 1, 1, 1, 2, 2, True), mode, 0).outcome.detail == "EINVAL"
+
+
+def test_one_direction_only() -> None:
+    rings = Rings(2, 3, 1, 1, 3, 4, True)
+    assert request.ring_range(rings, MODES["ALL_NIC"], 0, tx_only=True).state.rx == (0, 0)
+    assert request.ring_range(rings, MODES["ALL_NIC"], 0, rx_only=True).state.tx == (0, 0)
+    assert request.ring_range(rings, MODES["ALL_NIC"], 0, rx_only=True).state.rx == (0, 3)
+    both = request.ring_range(rings, 77, 0, tx_only=True, rx_only=True)
+    assert both.outcome.ok
+    assert (both.state.tx, both.state.rx) == ((0, 0), (0, 0))
