@@ -91,11 +91,11 @@ def poll(na: Adapter | None, events: int, switches: frozenset[str] = CONTRACT) -
     if not (yield ReadKernel(("if", "capenable"))):
         yield Fired(MODE_OFF)
         return POLLERR
+    if (yield ReadKernel(("sysctl", "verbose"))) & 0x8000:
+        yield Do("log", ("netmap_poll", 1306))
     if na is None:
         yield from faults("netmap_poll", 1314, "num_queues")
         return POLLERR
-    if (yield ReadKernel(("sysctl", "verbose"))) & 0x8000:
-        yield Do("log", ("netmap_poll", 1306))
     again = RINGID_UNLOCKED in switches
     once = None if again else (yield Do("selection"))
 
