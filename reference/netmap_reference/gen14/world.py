@@ -100,7 +100,7 @@ class World(WorldView):
             if p.peer and self._s.ports[p.name].driver.shares:
                 here, there = self._s.adapters[p.name], self._s.adapters[p.peer]
                 if (here.tx_rings, here.tx_slots) != (there.rx_rings, there.rx_slots):
-                    raise ValueError(f"port {p.name}: its rings are not those of {p.peer}, with which it shares")
+                    raise ValueError(f"port {p.name}: its rings are not those of its peer {p.peer}")
 
     def clone(self) -> World:
         """An independent copy, cheap until it is written to."""
