@@ -96,6 +96,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         status = build_app()(args=argv, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
+        if status == INTERRUPTED:  # typer has turned ^C into this status
+            raise KeyboardInterrupt
     except UserError as error:
         _say(error.message)
         return error.status

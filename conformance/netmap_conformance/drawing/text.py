@@ -7,7 +7,7 @@ import textwrap
 from ..picture import KERNEL, USER, Cell, RingPicture
 
 SHADE = {KERNEL: "▓", USER: "░", "": " "}
-LEGEND = "▓ kernel's  ░ application's   above: the shared page   below: the kernel's own"
+LEGEND = "▓ kernel's  ░ application's  ▼ in the shared page  ▲ the kernel's own"
 _LABEL = 6
 
 
@@ -19,11 +19,9 @@ def draw(picture: RingPicture, width: int) -> str:
     out = [f"{picture.name}  {picture.n} slots  " + "  ".join(f"{m}={p}" for m, p in picture.marks.items())]
     for start in range(0, len(cells), per_line):
         out += _band(picture, cells[start : start + per_line], wide)
-    for mark, position in picture.outside():
-        out.append(f"  {mark}={position} is outside the ring (0 … {picture.n - 1})")
-    out.append("  " + LEGEND)
-    if picture.note:
-        out += textwrap.wrap(picture.note, width, initial_indent="  ", subsequent_indent="  ")
+    outside = [f"{m}={p} is outside the ring (0 … {picture.n - 1})" for m, p in picture.outside()]
+    for text in (*outside, LEGEND, picture.note):
+        out += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(line.rstrip() for line in out)
 
 
