@@ -1,4 +1,4 @@
-"""The predicates of :mod:`netmap_spec.invariants` on the model's own state.
+"""The predicates of :mod:`netmap_spec.invariants` on the model's own state, and states that satisfy them.
 
 They are definitions of their own: the model's ``between`` and ``distance`` are measured by them,
 not used in them.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from netmap_reference.gen14.ring import Kring
 from netmap_spec import invariants as spec
 
+from .engine import Proof
+
 
 def kring_order(k: Kring) -> bool:
     """14.ring.kring-order on a kring between two syncs."""
@@ -18,3 +20,21 @@ def kring_order(k: Kring) -> bool:
 def kernel_positions(k: Kring) -> bool:
     """What a kring still guarantees when the application's half of it is arbitrary: hwcur and hwtail."""
     return spec.position(k.n, k.hwcur) and spec.position(k.n, k.hwtail)
+
+
+def any_positions(p: Proof, name: str, n: int | None = None) -> Kring:
+    """A kring of any size (or of ``n`` slots) with any five positions.
+
+    That they are positions is assumed term by term: the predicates would fork at each of them.
+    """
+    size = p.integer(f"{name}.n", 1) if n is None else n
+    k = p.symbolic(Kring, name, lo=0, n=size)
+    p.assume_all([x < size for x in (k.hwcur, k.hwtail, k.rhead, k.rcur, k.rtail)])
+    return k
+
+
+def any_kring(p: Proof, name: str, n: int | None = None) -> Kring:
+    """A kring of any size (or of ``n`` slots) that satisfies 14.ring.kring-order."""
+    k = any_positions(p, name, n)
+    p.assume(kring_order(k))
+    return k

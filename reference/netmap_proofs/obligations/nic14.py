@@ -11,16 +11,10 @@ from netmap_reference.gen14.ports import nic
 from netmap_spec import invariants as spec
 
 from ..engine import Proof
-from ..invariants import kring_order
+from ..invariants import any_kring, kring_order
 from ..obligation import Control, obligation
 
 Kring = ring.Kring
-
-
-def _kring(p: Proof) -> Kring:
-    k = p.symbolic(Kring, "k")
-    p.assume(kring_order(k))
-    return k
 
 
 def _k2n_without_wrap(hwofs: int, i: int, n: int) -> int:
@@ -70,7 +64,7 @@ def tx_positions(
     reclaim: Callable[[Kring, int, int], Step[Kring]],
     finalize: Callable[[Kring], Step[Kring]],
 ) -> None:
-    k = _kring(p)
+    k = any_kring(p, "k")
     p.assume(k.rtail == k.hwtail)
     hwofs, completed = p.integer("hwofs", 0), p.integer("completed", 0)
     p.assume(hwofs < k.n)
@@ -107,7 +101,7 @@ def rx_positions(
     refill: Callable[[Kring], Step[Kring]],
     finalize: Callable[[Kring], Step[Kring]],
 ) -> None:
-    k = _kring(p)
+    k = any_kring(p, "k")
     hwofs, arrived = p.integer("hwofs", 0), p.integer("arrived", 0)
     p.assume(hwofs < k.n)
     release_first = p.split("released slots first") == 0
@@ -140,7 +134,7 @@ def _reset_full(k: Kring, transmit: bool) -> Step[nic.Reset]:
 def reset(
     p: Proof, netmap_reset: Callable[[Kring, bool], Step[nic.Reset]], finalize: Callable[[Kring], Step[Kring]]
 ) -> None:
-    k = _kring(p)
+    k = any_kring(p, "k")
     transmit = p.truth("transmit")
     got = p.run(netmap_reset, k, transmit).state
     p.goal("the offset is a position", spec.position(k.n, got.hwofs))

@@ -7,10 +7,9 @@ handed over, what the sender keeps, what the sender may use, and at last the one
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 
 from netmap_reference.core.step import Step
 from netmap_reference.core.words import U32
@@ -19,6 +18,7 @@ from netmap_reference.gen14.ports import pipe
 from netmap_spec import invariants as spec
 
 from ..engine import Proof
+from ..invariants import any_positions
 from ..obligation import Control, obligation
 from ..schemas import always
 
@@ -41,8 +41,12 @@ class Pair:
     published: int
 
 
-def pair_order(pair: Pair) -> list[bool]:
-    """Everything both ends know, in one walk around the ring from the receiver's hwcur."""
+def pair_order(pair: Pair) -> Iterator[bool]:
+    """Everything both ends know, in one walk around the ring from the receiver's hwcur.
+
+    Condition by condition, each as soon as it can be told: an assumption that comes early spares the
+    paths that it excludes.
+    """
     n, start = pair.rx.n, pair.rx.hwcur
     stations = (
         pair.rx.rhead,
@@ -57,11 +61,14 @@ def pair_order(pair: Pair) -> list[bool]:
         pair.tx.hwtail,
         pair.released,
     )
-    if not (pair.tx.n == n and spec.position(n, start) and all(spec.position(n, x) for x in stations)):
-        return [False]
-    walked = [spec.steps(n, start, x) for x in stations]
-    in_order = [a <= b for a, b in pairwise(walked)]
-    return [*in_order, walked[-1] == n - 1]
+    yield pair.tx.n == n
+    yield spec.position(n, start)
+    walked = 0
+    for station in stations:
+        yield spec.position(n, station)
+        so_far, walked = walked, spec.steps(n, start, station)
+        yield so_far <= walked
+    yield walked == n - 1
 
 
 def pipe_body(
@@ -107,10 +114,10 @@ def pipe_body(
         "ownership",
         starts=[Pair(Kring(n, 0, n - 1, 0, 0, n - 1), Kring(n, 0, 0, 0, 0, 0), n - 1, 0)],
         arbitrary=lambda name: Pair(
-            p.symbolic(Kring, f"{name}.tx", n=n),
-            p.symbolic(Kring, f"{name}.rx", n=n),
-            p.integer(f"{name}.released"),
-            p.integer(f"{name}.published"),
+            any_positions(p, f"{name}.tx", n),
+            any_positions(p, f"{name}.rx", n),
+            p.integer(f"{name}.released", 0, n - 1),
+            p.integer(f"{name}.published", 0, n - 1),
         ),
         invariant=pair_order,
         steps={"txsync": txsync, "rxsync": rxsync},

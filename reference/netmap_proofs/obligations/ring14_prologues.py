@@ -16,7 +16,7 @@ from netmap_reference.gen14 import ring
 from netmap_spec import invariants as spec
 
 from ..engine import Proof
-from ..invariants import kring_order
+from ..invariants import any_kring, kring_order
 from ..obligation import Control, obligation
 
 Prologue = Callable[[ring.Kring, ring.UserRing, frozenset[str]], Step[ring.Prologue]]
@@ -26,8 +26,7 @@ _ASSUMED = "The kring satisfies 14.ring.kring-order, n >= 1; head, cur and tail 
 
 
 def _words(p: Proof) -> tuple[ring.Kring, ring.UserRing]:
-    k = p.symbolic(ring.Kring, "k")
-    p.assume(kring_order(k))
+    k = any_kring(p, "k")
     return k, p.symbolic(ring.UserRing, "user", lo=0, hi=U32 - 1)
 
 

@@ -12,7 +12,7 @@ from netmap_reference.gen14 import ring
 from netmap_spec import invariants as spec
 
 from ..engine import Proof
-from ..invariants import kernel_positions, kring_order
+from ..invariants import any_positions, kernel_positions, kring_order
 from ..obligation import Control, obligation
 from ..schemas import always
 
@@ -155,7 +155,7 @@ def sequence_body(
         p,
         "order",
         starts=[ring.Kring(n, 0, n - 1, 0, 0, n - 1), ring.Kring(n, 0, 0, 0, 0, 0)],
-        arbitrary=lambda name: p.symbolic(ring.Kring, name, n=n),
+        arbitrary=lambda name: any_positions(p, name, n),
         invariant=lambda k: [kring_order(k)],
         steps={
             "txsync": sync(tx_prologue),
