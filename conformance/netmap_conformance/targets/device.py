@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -239,6 +240,23 @@ class DeviceTarget(Api14Target):
             done.out = body.fields()
         return done
 
+    def sys_ioctl(self, call: Call) -> Return:
+        """Any request by its number, with a page of zeroes as its argument."""
+        ret, code = self.entry.ioctl(self._number(call.fd), call.args["code"], bytearray(4096))
+        return self._done(call, min(ret, 0), code)
+
+    def sys_read(self, call: Call) -> Return:
+        return self._stream(call, lambda number: len(os.read(number, 16)))
+
+    def sys_write(self, call: Call) -> Return:
+        return self._stream(call, lambda number: os.write(number, bytes(16)))
+
+    def _stream(self, call: Call, act: Callable[[int], int]) -> Return:
+        try:
+            return Return(of=call.n, ret=act(self._number(call.fd)))
+        except OSError as error:
+            return self._done(call, -1, error.errno or 0)
+
     # --- memory ---------------------------------------------------------------------------------
 
     def sys_mmap(self, call: Call) -> Return:
@@ -406,7 +424,8 @@ def probe(target: DeviceTarget) -> frozenset[str]:
             synced = target.call(Call(n=4, op="txsync", fd="Q"))
             found |= {"dup"} if synced is not None and not synced.errno else set()
     target.stop()
-    found |= {"wire"} if "frame" in environment and "nic" in found else set()
+    found |= {"wire", "host"} if "frame" in environment and "nic" in found else set()
+    found |= {"io"} if "io" in environment else set()
     found |= {"quiet"} if "quiet" in environment else set()
     found |= {"random"} if "configure" in environment else set()
     return frozenset(found)

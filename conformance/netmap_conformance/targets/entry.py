@@ -82,7 +82,7 @@ def address(buffer: bytearray) -> int:
 class Node:
     """A device node of the kernel. Its environment is the machine's own: ports must exist already."""
 
-    environment: frozenset[str] = frozenset()
+    environment = frozenset({"io"})
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from netmap_reference.core.choice import eager
+from netmap_reference.core.outcome import NotModelled
 from netmap_reference.gen14.world import PortConfig, World
 
 from ..manifest import CAPABILITIES, Manifest
@@ -74,7 +75,10 @@ class ReferenceTarget(Api14Target):
         method = getattr(self, f"sys_{call.op}", None)
         if method is None:
             raise TargetError(f"reference: unknown operation '{call.op}'", status=2)
-        done: Return | None = method(call)
+        try:
+            done: Return | None = method(call)
+        except NotModelled as missing:
+            raise TargetError(f"reference: the model has no rule {missing}", status=2) from None
         self._world.tau(self._policy)
         self._wake()
         return done
@@ -155,6 +159,18 @@ class ReferenceTarget(Api14Target):
 
     def sys_rxsync(self, call: Call) -> Return:
         return self._done(call, self._world.rxsync(call.fd, self._policy, self._process(call)))
+
+    def sys_read(self, call: Call) -> Return:
+        return self._done(call, self._world.read(call.fd, self._process(call)))
+
+    def sys_write(self, call: Call) -> Return:
+        return self._done(call, self._world.write(call.fd, self._process(call)))
+
+    def sys_ioctl(self, call: Call) -> Return:
+        return self._done(call, self._world.ioctl(call.fd, call.args["code"], self._process(call)))
+
+    def sys_sysctl(self, call: Call) -> Return:
+        return self._done(call, self._world.sysctl(call.args["name"], call.args["value"]))
 
     # --- waiting --------------------------------------------------------------------------------
 
