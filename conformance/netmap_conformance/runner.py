@@ -19,6 +19,7 @@ import msgspec
 from . import expressions
 from .manifest import Manifest
 from .oracle import Finding, Judgement, Oracle
+from .scenarios import scenario_id
 from .targets.base import Target, TargetError
 from .trace import Call, Event, Header, Return, Trace, write
 
@@ -62,7 +63,7 @@ class Runner:
         self.manifest = manifest
         self.header = msgspec.structs.replace(scenario.header, target=target.name, initial="known")
         self.events: list[Event] = []
-        self.oracle = Oracle(self.header, manifest)
+        self.oracle = Oracle(self.header, manifest, test=scenario_id(scenario))
         self.on_step: Callable[[Call], None] | None = None
         self._processes = {"main"}
         self._bound: list[tuple[str, str]] = []

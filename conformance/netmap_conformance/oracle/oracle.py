@@ -24,7 +24,7 @@ from . import blame
 from .candidate import Candidate, unique
 from .choices import TooMany
 from .progress import Owed, owed
-from .steps import Attempt, Context, attempts, start
+from .steps import Attempt, Context, attempts, left_out, skipped, start
 from .verdict import (
     DEVIATION,
     FINAL,
@@ -105,6 +105,8 @@ class Oracle:
             return
         self._others(call)
         tried = [a for c in self.candidates for a in attempts(c, call, done, self._context)]
+        if any(self._contend(c, call) for c in self.candidates):
+            tried += [a for c in self.candidates for a in left_out(c, call, done, self._context)]
         self.steps += 1
         self._judge(call, done, tried)
         self._after(call)
@@ -133,7 +135,15 @@ class Oracle:
                 known = c.started.get(other.n)
                 if known is None or (known.asleep and other.fd in c.world.woken()):
                     more.extend(start(c, other, self._context))
+                    more.extend(skipped(c, other, self._context))
             self.candidates = self._bounded(unique([*self.candidates, *more]))
+
+    def _contend(self, c: Candidate, call: Call) -> bool:
+        """Is another call in progress that may hold a ring of this one's port?"""
+        if not call.fd or not c.bound(call.fd):
+            return False
+        others = [o for o in self._open.values() if o.op in ("txsync", "rxsync", "poll") and c.bound(o.fd)]
+        return any(c.adapter(o.fd) == c.adapter(call.fd) for o in others)
 
     # --- judging a step -------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from netmap_reference.core.choice import Choice, Choose
 from netmap_reference.core.step import RULES
 from netmap_reference.gen14.ring import distance
+from netmap_reference.gen14.sync import BUSY
 from netmap_reference.gen14.world import Result
 
 from ..trace import Call, Return
@@ -66,6 +67,22 @@ def start(c: Candidate, call: Call, context: Context) -> Iterator[Candidate]:
     """Every way the candidate may go when ``call`` takes effect now and returns later."""
     for attempt in _act(c, call, None, context):
         attempt.after.started[call.n] = Started(attempt.result, attempt.result.asleep)
+        yield attempt.after
+
+
+def left_out(c: Candidate, call: Call, done: Return | None, context: Context) -> Iterator[Attempt]:
+    """The way a sync goes that finds its ring taken by another call: it leaves the ring out (14.sync.busy).
+
+    For a descriptor of several rings only "all of them taken" is followed.
+    """
+    if call.op in ("txsync", "rxsync") and c.bound(call.fd) and call.n not in c.started:
+        yield _finish(c, c.clone(), call, done, Result(fired=(BUSY,)), (), context)
+
+
+def skipped(c: Candidate, call: Call, context: Context) -> Iterator[Candidate]:
+    """Like :func:`start`, for a sync that leaves its ring out."""
+    for attempt in left_out(c, call, None, context):
+        attempt.after.started[call.n] = Started(attempt.result)
         yield attempt.after
 
 
