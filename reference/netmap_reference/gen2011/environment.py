@@ -38,24 +38,33 @@ def interface(world: World, args: dict[str, Any]) -> Interface:
     return world.ifs[args["ifname"]]
 
 
+def queue(iface: Interface, args: dict[str, Any]) -> int:
+    """The queue an operation names. Raises ``IndexError`` for one the NIC does not have."""
+    q: int = args["q"]
+    if not 0 <= q < iface.num_queues:
+        raise IndexError(f"{iface.name} has no queue {q}")
+    return q
+
+
 @move("wire_in")
 def wire_in(world: World, args: dict[str, Any]) -> int:
     """A frame arrives for queue ``q``; it waits on the wire while the NIC has no descriptor for it."""
     iface = interface(world, args)
     if iface.dying:
         return -1
-    ring = iface.rx[args["q"]]
-    iface.rx[args["q"]] = arrives(ring, bytes.fromhex(args["data"]))
-    receive(world, Context(iface), args["q"])
+    q = queue(iface, args)
+    iface.rx[q] = arrives(iface.rx[q], bytes.fromhex(args["data"]))
+    receive(world, Context(iface), q)
     return 0
 
 
 @move("nic_tx")
 def nic_tx(world: World, args: dict[str, Any]) -> int:
     """The NIC sends up to ``n`` frames (-1: all); returns how many it sent."""
-    if interface(world, args).dying:
+    iface = interface(world, args)
+    if iface.dying:
         return -1
-    return transmit(world, Context(interface(world, args)), args["q"], args["n"])
+    return transmit(world, Context(iface), queue(iface, args), args["n"])
 
 
 @move("nic_init")
@@ -79,7 +88,8 @@ def netmap_reset(world: World, args: dict[str, Any]) -> int | None:
 @move("rx_irq")
 def rx_irq(world: World, args: dict[str, Any]) -> list[int]:
     """A receive interrupt: what netmap returned, and the mark that no more polling is needed."""
-    iface, q = interface(world, args), args["q"]
+    iface = interface(world, args)
+    q = queue(iface, args)
     if iface.dying:
         return [-1, 0]
     world.run(nic.interrupt(iface.na, q), Context(iface))
@@ -92,7 +102,7 @@ def tx_irq(world: World, args: dict[str, Any]) -> int:
     iface = interface(world, args)
     if iface.dying:
         return -1
-    taken: int = world.run(interrupts.irq(iface.na, True, args["q"], world.switches), Context(iface))
+    taken: int = world.run(interrupts.irq(iface.na, True, queue(iface, args), world.switches), Context(iface))
     return taken
 
 
