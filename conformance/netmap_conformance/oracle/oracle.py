@@ -103,10 +103,9 @@ class Oracle:
         if call.op == "lost":
             self._inconclusive(done, "every operation of the recording", call.text, call)
             return
-        self._others(call)
+        holding = self._others(call)
         tried = [a for c in self.candidates for a in attempts(c, call, done, self._context)]
-        if any(self._contend(c, call) for c in self.candidates):
-            tried += [a for c in self.candidates for a in left_out(c, call, done, self._context)]
+        tried += [a for c in holding for a in left_out(c, call, done, self._context)]
         self.steps += 1
         self._judge(call, done, tried)
         self._after(call)
@@ -125,25 +124,28 @@ class Oracle:
                 for c in self.candidates:
                     c.started.pop(n, None)
 
-    def _others(self, call: Call) -> None:
-        """Calls in progress may take effect before the one that returns now."""
+    def _others(self, call: Call) -> list[Candidate]:
+        """Calls in progress may take effect before the one that returns now.
+
+        Returned are the candidates in which one of them is at work on the same port at this very moment:
+        of two such syncs either may find its ring taken.
+        """
+        holding: list[Candidate] = []
         if call.op in _INERT:
-            return
+            return holding
         for other in [o for o in self._open.values() if o.op not in _INERT and o.op != "settle"]:
             more: list[Candidate] = []
             for c in self.candidates:
                 known = c.started.get(other.n)
-                if known is None or (known.asleep and other.fd in c.world.woken()):
-                    more.extend(start(c, other, self._context))
-                    more.extend(skipped(c, other, self._context))
+                if known is not None and not (known.asleep and other.fd in c.world.woken()):
+                    continue
+                now = list(start(c, other, self._context))
+                more += now
+                if _meet(c, call, other):
+                    holding += now
+                    more += skipped(c, other, self._context)
             self.candidates = self._bounded(unique([*self.candidates, *more]))
-
-    def _contend(self, c: Candidate, call: Call) -> bool:
-        """Is another call in progress that may hold a ring of this one's port?"""
-        if not call.fd or not c.bound(call.fd):
-            return False
-        others = [o for o in self._open.values() if o.op in ("txsync", "rxsync", "poll") and c.bound(o.fd)]
-        return any(c.adapter(o.fd) == c.adapter(call.fd) for o in others)
+        return holding
 
     # --- judging a step -------------------------------------------------------------------------
 
@@ -303,6 +305,13 @@ class Oracle:
 
 #: Operations that happen to the observer only: they order nothing.
 _INERT = frozenset({"sleep", "join", "env", "lost", "fork"})
+
+
+def _meet(c: Candidate, one: Call, other: Call) -> bool:
+    """Do both calls sync rings of one port?"""
+    if not {one.op, other.op} <= {"txsync", "rxsync", "poll"} or not (c.bound(one.fd) and c.bound(other.fd)):
+        return False
+    return c.adapter(one.fd) == c.adapter(other.fd)
 
 
 def _about(call: Call, kind: str, clause: str, allowed: str, seen: str) -> Finding:
