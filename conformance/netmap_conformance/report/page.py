@@ -67,6 +67,7 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
         bars=view.bars(results, lines),
         columns=view.columns(results),
         areas=_areas(lines),
+        known={line.row.clause.id for line in lines},
         proofs=_proofs(results),
         findings=[_finding(f) for f in view.findings(results)],
         deviations=view.deviations(results),
@@ -95,16 +96,14 @@ def _areas(lines: list[view.Line]) -> dict[str, list[view.Line]]:
 
 
 def _proofs(results: Results) -> list[dict[str, Any]]:
-    """Every obligation with what was found about it; those of a run that was not made have no verdict."""
+    """Every obligation with what was found about it; one that was not run has no verdict."""
     from ..commands.prove import pictures
 
     blank: dict[str, Any] = {"statement": "", "bounds": "", "verdict": "", "finding": "", "paths": ""}
     blank |= {"seconds": None, "control": None, "drawn": []}
-    if results.prove is None:
-        known = matrix.proofs() or ()
-        return [{**blank, "id": p.id, "clauses": p.clauses, "statement": p.statement} for p in known]
+    proved = (results.prove or {"obligations": []})["obligations"]
     found = []
-    for each in results.prove["obligations"]:
+    for each in proved:
         drawn = []
         for example in each.get("counterexamples", ()):
             rings: list[tuple[str, RingPicture]] = []
@@ -112,7 +111,11 @@ def _proofs(results: Results) -> list[dict[str, Any]]:
                 rings += [(f"{call['function']}, {title}", p) for title, p in pictures(call)]
             drawn.append({"values": {}, "schedule": None, **example, "rings": rings})
         found.append({**blank, **each, "drawn": drawn})
-    return found
+    ran = {each["id"] for each in proved}
+    waiting = [p for p in matrix.proofs() or () if p.id not in ran]
+    return found + [
+        {**blank, "id": p.id, "clauses": p.clauses, "statement": p.statement} for p in waiting
+    ]
 
 
 def _finding(found: view.Finding) -> dict[str, Any]:
