@@ -7,6 +7,7 @@ take the others with it, and each can be repeated by hand with the line the run 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,6 +21,10 @@ from pathlib import Path
 from .errors import ABSENT, CANNOT_JUDGE, FOUND, UNWRITABLE, USAGE, UserError, write_file
 
 NODE = Path("/dev/netmap")
+#: Status of a stage that ended in a way no command of ours does.
+BROKE_DOWN = 70
+#: How long an interrupted stage may take to clean up, in seconds.
+PATIENCE_S = 10
 
 #: What a stage's exit status means, in the words of the summary.
 OUTCOMES = {
@@ -122,9 +127,7 @@ def _one(stage: Stage, results: Path) -> Outcome:
     try:
         out, err = process.communicate()
     except BaseException:
-        # ^C: what the stage started (provers, targets) is in its session and must not outlive us
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        _end(process)
         raise
     seconds = round(time.monotonic() - started, 2)
     write_file(path.with_suffix(".log"), err)
@@ -138,8 +141,20 @@ def _one(stage: Stage, results: Path) -> Outcome:
         reason = reason if status not in (0, FOUND, CANNOT_JUDGE) else counted(document)
     elif status in (0, FOUND, CANNOT_JUDGE):
         # it did not do what it says: that is a defect of ours, not a result
-        status, reason = 70, reason or "printed no JSON"
+        status, reason = BROKE_DOWN, reason or "printed no JSON"
     return Outcome(stage.name, stage.line(), status, OUTCOMES.get(status, "broke down"), seconds, reason)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Stop a stage as ^C does, so that it can end what it started (provers, targets); else with force."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        try:
+            process.communicate(timeout=PATIENCE_S)
+            return
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def _reason(err: str) -> str:
@@ -147,9 +162,11 @@ def _reason(err: str) -> str:
     return lines[-1].removeprefix("netmap-verify: ").strip() if lines else ""
 
 
-def counted(document: dict[str, object]) -> str:
-    """``12 PROVED, 3 REFUTED``: the verdicts of a result, most frequent first."""
+def counted(document: object) -> str:
+    """``12 PROVED, 3 REFUTED``: the verdicts of a result, most frequent first; empty where there are none."""
     counts: dict[str, int] = {}
+    if not isinstance(document, dict):
+        return ""
     for member in ("obligations", "scenarios", "files", "mutants"):
         listed = document.get(member)
         for each in listed if isinstance(listed, list) else ():
@@ -160,10 +177,8 @@ def counted(document: dict[str, object]) -> str:
 
 def status(told: Iterable[Outcome]) -> int:
     """The exit status of a run: 1 when anything was found, else the gravest of the others."""
-    seen = {o.status for o in told} - {0}
+    # a stage that was killed by a signal is negative, or above 128 where a shell stood between
+    seen = {o.status if 0 <= o.status < 128 else BROKE_DOWN for o in told} - {0}
     if FOUND in seen:
         return FOUND
-    others = seen - {CANNOT_JUDGE}
-    if others:
-        return max(others) if max(others) < 128 else 70
-    return CANNOT_JUDGE if seen else 0
+    return max(seen - {CANNOT_JUDGE}, default=max(seen, default=0))

@@ -136,11 +136,11 @@ class ExecTarget:
             self._process.stdin.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
             self._process.stdin.flush()
 
-    def _answer(self) -> dict[str, Any] | None:
+    def _answer(self, patience_s: float = 0) -> dict[str, Any] | None:
         """The next answer; ``None`` when the watchdog barked. Returns of sleepers are put aside."""
         while True:
             try:
-                answer = self._answers.get(timeout=self.manifest.watchdog_s)
+                answer = self._answers.get(timeout=patience_s or self.manifest.watchdog_s)
             except queue.Empty:
                 return None
             if answer.get("ev") == "return" and answer.get("of") in self._asleep:
@@ -149,10 +149,13 @@ class ExecTarget:
                 continue
             return answer
 
-    def _ask(self, message: dict[str, Any], expected: str) -> dict[str, Any]:
-        """Send a message that is not a call. Raises :class:`TargetError` when it is not answered."""
+    def _ask(self, message: dict[str, Any], expected: str, patience_s: float = 0) -> dict[str, Any]:
+        """Send a message that is not a call. Raises :class:`TargetError` when it is not answered.
+
+        ``patience_s`` is how long to wait for the answer, 0 for as long as the watchdog.
+        """
         self._send(message)
-        answer = self._answer()
+        answer = self._answer(patience_s)
         if answer is None:
             self._kill()
             raise TargetError(f"{self.name}: no answer to '{message['ev']}'")
@@ -219,7 +222,7 @@ class ExecTarget:
         """End the command: politely, then by force."""
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(TargetError):
-                self._ask({"ev": "stop"}, "stopped")
+                self._ask({"ev": "stop"}, "stopped", GOODBYE_S)
         self._kill()
 
 
