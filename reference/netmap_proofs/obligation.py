@@ -25,7 +25,7 @@ from netmap_reference.core.step import RULES
 from .engine import RLIMIT
 from .engine.code import rules_named
 
-Body = Callable[..., None]
+Body = Callable[..., object]
 B = TypeVar("B", bound=Body)
 
 PROVED = "PROVED"

@@ -165,7 +165,7 @@ class Run(Proof):
         self.session.check_goal(self, NO_EXCEPTION, z3.BoolVal(False), detail)
 
 
-def execute(session: Session, body: Callable[..., None], functions: tuple[Callable[..., Any], ...]) -> None:
+def execute(session: Session, body: Callable[..., object], functions: tuple[Callable[..., Any], ...]) -> None:
     """Execute ``body`` along every path, or until the session has seen enough; results are in the session."""
     trail = Trail(session.solver(), session.depth)
     while True:

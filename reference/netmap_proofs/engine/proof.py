@@ -105,7 +105,7 @@ class Proof(ABC):
         return self.integer(name, 0, U64 - 1)
 
     def symbolic(
-        self, kind: type[T], name: str, *, lo: int | None = None, hi: int | None = None, **given: Any
+        self, kind: type[T], name: str, /, *, lo: int | None = None, hi: int | None = None, **given: Any
     ) -> T:
         """An instance of one of the model's own dataclasses with a fresh symbol in every field.
 
