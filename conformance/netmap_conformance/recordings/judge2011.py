@@ -23,31 +23,25 @@ from ..trace import Call, Event, Header, Return, Trace
 from .calls2011 import NotModelled
 from .replay2011 import Difference, Replay, compare, differences
 
+#: Rules that move the kernel's positions.
+_POSITIONS = (
+    *("2011/host/from_host/", "2011/host/to_host/", "2011/interrupts/start/", "2011/interrupts/reset/"),
+    *("2011/sync/take/", "2011/sync/give/", "2011/nic/", "2011/register/if_new/first"),
+)
+_SLOTS = (
+    *("2011/ring/reinit/slot-bad", "2011/nic/txsync/", "2011/nic/rxsync/"),
+    *("2011/interrupts/start/put", "2011/memory/new_bufs"),
+)
 #: Which rules decide a word that differs: a pattern of its path, prefixes of rule ids, best first.
 _DECIDES = (
-    (r"kernel\.mem\.objs", ("2011/memory/",)),
+    (r"kernel\.mem\.objs", ("2011/memory/carve", "2011/memory/release", "2011/memory/alloc")),
     (r"kernel\.mem\.(free|bitmap)", ("2011/memory/new_bufs", "2011/memory/free_buf", "2011/register/dtor")),
     (r"hwofs", ("2011/interrupts/reset", "2011/ring/")),
-    (r"\.ring\.ts", ("2011/sync/ioctl/", "2011/poll/rx/")),
-    (
-        r"\.ring\.slots",
-        ("2011/ring/reinit/slot", "2011/nic/", "2011/interrupts/start/put", "2011/memory/new_bufs"),
-    ),
-    (
-        r"hwcur|hwavail|\.ring\.",
-        (
-            "2011/ring/reinit",
-            "2011/sync/",
-            "2011/host/",
-            "2011/interrupts/",
-            "2011/nic/",
-            "2011/register/if_new",
-        ),
-    ),
-    (
-        r"\.wait|events",
-        ("2011/poll/", "2011/host/from_host/recorded", "2011/interrupts/", "2011/register/dtor"),
-    ),
+    (r"\.ring\.ts|kernel\.now", ("2011/sync/ioctl/", "2011/poll/rx/")),
+    (r"\.ring\.slots", _SLOTS),
+    (r"\.ring\.", ("2011/ring/reinit/", *_POSITIONS)),
+    (r"hwcur|hwavail", _POSITIONS),
+    (r"\.wait", ("2011/poll/", "2011/host/from_host/recorded", "2011/interrupts/", "2011/register/dtor")),
     (r"\.nic\.|\.out", ("2011/nic/", "2011/sync/")),
     (r"\.up", ("2011/host/to_host",)),
     (r"fds", ("2011/register/",)),
@@ -56,6 +50,7 @@ _DECIDES = (
 )
 #: The clause of an operation that fires no rule.
 _QUIET = {
+    "open": "2011.control.not-registered",
     "set": "2011.ring.positions",
     "slot": "2011.ring.positions",
     "bytes": "2011.ring.positions",
@@ -100,7 +95,8 @@ class Oracle2011:
         self.steps = 0
         self._initial: dict[str, Any] | None = header.config.get("initial")
         self._calls: dict[int, tuple[Call, Return | None, tuple[str, ...]]] = {}
-        self._before: dict[str, Any] = self.replay.state()
+        self._now: dict[str, Any] = self.replay.state()
+        self._before = self._now
         self._listed: set[str] = set()
         self._over = False
 
@@ -124,7 +120,7 @@ class Oracle2011:
     def _started(self) -> list[Finding]:
         """The first state of a recording is that of a freshly loaded module."""
         initial, self._initial = self._initial, None
-        for difference in differences(self._before, initial, "kernel"):
+        for difference in differences(self._now, initial, "kernel"):
             start = Call(n=0, op="start")
             return [self._violation(start, difference, ("2011/module/load/ok",), initial)]
         return []
@@ -133,14 +129,14 @@ class Oracle2011:
         if call.op == "settle":
             self._calls[call.n] = (call, None, ())
             return []
-        if not self.replay.world.dead:
-            self._before = self.replay.state()
+        self._before = self._now
         try:
             predicted = self.replay.call(call)
         except NotModelled as error:
             return [
                 Finding(NOT_MODELLED, "", call.n, _words(call), "", "", reason=str(error), line=call.line)
             ]
+        self._now = predicted.see.kernel if predicted.see is not None else self._now
         fired = tuple(self.replay.world.fired)
         self.rules.update(fired)
         self._calls[call.n] = (call, predicted, fired)

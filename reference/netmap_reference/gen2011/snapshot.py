@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from netmap_spec.abi import api2011
@@ -21,6 +22,7 @@ HASHED = 64
 _FNV_START, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
+@lru_cache(maxsize=4096)
 def fnv1a(data: bytes) -> str:
     """The 64-bit FNV-1a hash, as 16 hexadecimal digits."""
     value = _FNV_START

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from netmap_reference.core.outcome import errno
@@ -82,7 +82,7 @@ def tiles(objs: tuple[Obj, ...], size: int) -> bool:
             return False
         at += obj.size
     free = [not obj.used for obj in objs]
-    return at == size and not any(a and b for a, b in zip(free, free[1:], strict=False))
+    return at == size and not any(a and b for a, b in pairwise(free))
 
 
 def test_every_sequence_of_allocations_keeps_the_list_tiled() -> None:
