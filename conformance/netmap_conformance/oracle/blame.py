@@ -29,7 +29,7 @@ def blame(call: Call, done: Return, tried: Sequence[Attempt], last: Sequence[str
     mismatch = best.found[0]
     everywhere = [m for a in own for m in a.found if (m.field, m.ring) == (mismatch.field, mismatch.ring)]
     where = f"{mismatch.ring} " if mismatch.ring else ""
-    clause = clauses.clause_of(call, mismatch, best.result.fired or last)
+    clause = clauses.clause_of(call, mismatch, best.result.fired or last, _kind(best, call, mismatch.ring))
     rings = _rings(best, call, mismatch)
     return Finding(
         kind=VIOLATION,
@@ -42,6 +42,14 @@ def blame(call: Call, done: Return, tried: Sequence[Attempt], last: Sequence[str
         before=pictures.before(best.before, call.fd, rings),
         after=pictures.after(best.after, call.fd, rings, done),
     )
+
+
+def _kind(best: Attempt, call: Call, ring: str) -> str:
+    """What sort of ring it is: nic, host or pipe; empty for none."""
+    if not ring or not best.after.bound(call.fd):
+        return ""
+    k = best.after.world.system().krings.get(best.after.full_name(call.fd, ring))
+    return "" if k is None else "pipe" if k.pipe else "host" if k.host else "nic"
 
 
 def _distance(a: Attempt) -> tuple[bool, int]:

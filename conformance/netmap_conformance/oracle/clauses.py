@@ -1,8 +1,8 @@
 """Which clause an observation breaks: from the field that differs and the rules the model fired.
 
-A rule that decides a field names its clause: the port's own part of a sync decides ``tail`` and the slots,
-the prologue decides what becomes of ``head`` and ``cur``. Where no rule of the step speaks about the field,
-the clause is the one that says who may change it, or the main clause of the operation.
+How a call ends is decided by the last rule it fired; ``tail`` and the slots of a ring by its port's own part
+of the sync, or by what put a rejected ring back. Where no rule of the step speaks about the field, the clause
+is the one that says who may change it, or the main clause of the operation.
 """
 
 from __future__ import annotations
@@ -68,14 +68,26 @@ PREFIXES = {
     "out.nr_rx": "14.register.sizes",
     "out.": "14.register.result",
 }
-#: Chapters whose rules decide what a sync does to a ring, and those that only follow up.
-_PORTS = ("pipe", "nic", "device", "host", "wire", "vale")
+#: Chapters whose rules decide what becomes of frames.
+_PORTS = ("pipe", "nic", "device", "host", "wire")
+#: Who decides about a ring in its own sync, by kind of ring and direction.
+RINGS = {
+    ("pipe", "tx"): "14.pipe.txsync",
+    ("pipe", "rx"): "14.pipe.rxsync",
+    ("host", "tx"): "14.host.tx",
+    ("host", "rx"): "14.host.rx",
+    ("nic", "tx"): "14.nic.txsync",
+    ("nic", "rx"): "14.nic.rxsync",
+}
 _REJECTED = ("14/sync/tx/reinit", "14/sync/rx/reinit")
 
 
-def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str]) -> str:
-    """The clause that the mismatch breaks, given the rules the model fired in this step (or the last ones
-    of the descriptor's port, when this step fired none)."""
+def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str], kind: str = "") -> str:
+    """The clause that the mismatch breaks.
+
+    ``fired`` are the rules of this step, or the last ones of the descriptor's port when it fired none;
+    ``kind`` tells what sort of ring the mismatch is about: nic, host, pipe, or empty.
+    """
     field = mismatch.field
     if mismatch.clause:
         return mismatch.clause
@@ -90,7 +102,7 @@ def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str]) -> str:
     if field == "revents":
         return _poll_clause(rules)
     if field in ("head", "cur", "tail") or field.startswith("slot"):
-        return _ring_clause(call, field, mismatch.ring, rules)
+        return _ring_clause(call, mismatch, rules, kind)
     if field in ("bytes", "frames"):
         ports = [r.clause for r in rules if chapter(r.id) in _PORTS]
         return ports[-1] if ports else "14.memory.mmap" if field == "bytes" else operation_clause(call.op)
@@ -105,28 +117,27 @@ def _poll_clause(rules: Sequence[Rule]) -> str:
     return errors[-1] if errors else "14.poll.ready"
 
 
-def _ring_clause(call: Call, field: str, ring: str, rules: Sequence[Rule]) -> str:
-    """Positions and slots of a ring."""
+def _ring_clause(call: Call, mismatch: Mismatch, rules: Sequence[Rule], kind: str) -> str:
+    """Positions and slots of a ring of this kind (nic, host, pipe)."""
+    field, direction = mismatch.field, mismatch.ring[:2]
     if any(r.id in _REJECTED for r in rules):
         return "14.ring.reinit-slots" if field.startswith("slot") else "14.ring.reinit-resets"
-    ports = [r.clause for r in rules if f"/{ring[:2]}sync/" in r.id and chapter(r.id) in _PORTS]
-    if field == "tail" and ports[:1] == ["14.nic.txsync"]:
-        ports = ["14.nic.reclaim"]
     if call.op in ("mmap", "register", "remap"):
         shared = [r.clause for r in rules if chapter(r.id) == "pipe"]
         return shared[-1] if shared else "14.memory.fresh-ring"
     if call.op in ("txsync", "rxsync", "poll"):
         if field in ("head", "cur"):
             return "14.ring.tail-published"
-        if call.op == "poll":
-            # What a poll leaves alone is decided by what it syncs.
-            own = ("flush", "receive", "do-rx-poll") if ring.startswith("rx") else ("flush",)
-            quiet = "14.poll.receive" if ring.startswith("rx") else "14.poll.flush"
-            touched = any(r.clause == f"14.poll.{word}" for r in rules for word in own)
-            return ports[0] if ports and touched else quiet
-        if ports and ring.startswith(call.op[:2]):
-            return ports[0]
-        return "14.sync.each-ring"
+        looked = any(r.id.startswith("14/ring/rx_prologue") for r in rules)
+        if call.op == "poll" and direction == "rx" and not looked:
+            return "14.poll.receive"  # a poll that does not wait for packets leaves receive rings alone
+        if call.op == "poll" and direction == "tx" and not any(r.id == "14/poll/tx/flush" for r in rules):
+            return "14.poll.flush"
+        if call.op != "poll" and direction != call.op[:2]:
+            return "14.sync.each-ring"
+        if (kind, direction, field) == ("nic", "tx", "tail"):
+            return "14.nic.reclaim"
+        return RINGS.get((kind, direction), "14.sync.each-ring")
     return "14.ring.tail-is-kernels" if field == "tail" else STORES
 
 

@@ -275,6 +275,27 @@ def _lines(text: str, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, line
 
 
+def _shapes(ports: dict[str, Port], lines: list[tuple[int, dict[str, Any]]]) -> None:
+    """Rings and slots of each port, from its first successful REGISTER.
+
+    The ends of a pair that shares its rings have the same ones, whichever is bound first.
+    """
+    known: set[str] = set()
+    for _, line in lines:
+        words, out = str(line["op"]).split(), line.get("out")
+        if len(words) < 3 or words[0] != "reg" or words[2] not in ports or line.get("ret") != 0 or not out:
+            continue
+        port = ports[words[2]]
+        shape = {t: (int(out[f"nr_{t}_rings"]), int(out[f"nr_{t}_slots"])) for t in ("tx", "rx")}
+        if port.name not in known:
+            known.add(port.name)
+            (port.tx_rings, port.tx_slots), (port.rx_rings, port.rx_slots) = shape["tx"], shape["rx"]
+        if port.driver == "veth" and port.peer not in known:
+            known.add(port.peer)
+            peer = ports[port.peer]
+            (peer.rx_rings, peer.rx_slots), (peer.tx_rings, peer.tx_slots) = shape["tx"], shape["rx"]
+
+
 def _port(name: str, peer: str, driver: str) -> Port:
     """A port with this driver of its own, or emulated when it is empty."""
     if driver:
@@ -304,12 +325,7 @@ def _header(lines: list[tuple[int, dict[str, Any]]], path: str) -> Header:
             mtu = _LINK_MTU.search(part)
             if mtu and mtu["name"] in ports:
                 ports[mtu["name"]].mtu = int(mtu["mtu"])
-    for _, line in lines:
-        words = str(line["op"]).split()
-        out = line.get("out")
-        if len(words) > 2 and words[0] == "reg" and words[2] in ports and line.get("ret") == 0 and out:
-            for key in ("tx_rings", "rx_rings", "tx_slots", "rx_slots"):
-                setattr(ports[words[2]], key, int(out[f"nr_{key}"]))
+    _shapes(ports, lines)
     return Header(
         netmap_trace=FORMAT,
         generation="14",
