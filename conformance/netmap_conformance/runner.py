@@ -18,13 +18,16 @@ import msgspec
 
 from . import expressions
 from .manifest import Manifest
-from .oracle import Finding, Judgement, Oracle
+from .oracle import Finding, Judgement, oracle_for
+from .oracle.verdict import INCONCLUSIVE
 from .scenarios import scenario_id
 from .targets.base import Target, TargetError
 from .trace import Call, Event, Header, Return, Trace, write
 
-#: Syncs of everything that ``settle`` may take before the environment counts as restless.
+#: Syncs of everything that ``settle`` may take, and how many of them may change nothing, before the
+#: environment counts as restless.
 PASSES = 200
+UNCHANGED = 12
 #: The text of a sync that a settle made.
 SETTLE = "settle"
 BUILD = Path("build")
@@ -63,10 +66,11 @@ class Runner:
         self.manifest = manifest
         self.header = msgspec.structs.replace(scenario.header, target=target.name, initial="known")
         self.events: list[Event] = []
-        self.oracle = Oracle(self.header, manifest, test=scenario_id(scenario))
+        self.oracle = oracle_for(self.header, manifest, test=scenario_id(scenario))
         self.on_step: Callable[[Call], None] | None = None
         self._processes = {"main"}
         self._bound: list[tuple[str, str]] = []
+        self._restless: Call | None = None
         self._extra: dict[str, list[int]] = {}
         self._sleeping: set[int] = set()
         self._n = 0
@@ -113,7 +117,22 @@ class Runner:
         """The judgement of everything that was done."""
         if not self._stop:
             self._collect()
-        return self.oracle.finish()
+        judged = self.oracle.finish()
+        if self._restless is not None and judged.verdict in ("PASS", "DEVIATION"):
+            judged.findings.append(
+                Finding(
+                    INCONCLUSIVE,
+                    "",
+                    self._restless.n,
+                    self._restless.text or "settle",
+                    "an environment that comes to rest",
+                    "one that does not",
+                    reason="the target never says that its environment is quiet",
+                    line=self._restless.line,
+                )
+            )
+            judged.verdict = INCONCLUSIVE
+        return judged
 
     def close(self) -> None:
         """Let go of the file of last stimuli."""
@@ -228,8 +247,10 @@ class Runner:
             if still >= 2 and self.target.quiet():
                 self.execute(call)
                 return
-        self._record(msgspec.structs.replace(call, n=self._next()))
-        self._record(Return(of=self._n, ret=-1, errno="ETIMEDOUT"))
+            if still >= UNCHANGED:
+                break
+        # Nothing is due in an environment that does not come to rest; what is done in it can be judged.
+        self._restless = self._restless or msgspec.structs.replace(call, n=self._n)
 
 
 class _LastStimulus:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from netmap_reference.core.choice import lazy
 from netmap_reference.core.outcome import NotModelled
 from netmap_reference.gen14.readings import AS_WRITTEN
 from netmap_reference.gen14.world import PortConfig, World
@@ -239,11 +240,19 @@ class Oracle:
 
     def _hang(self, call: Call, tried: list[Attempt], last: tuple[str, ...]) -> None:
         """The call did not come back: a poll may sleep as long as nothing is ready, others may not."""
-        if call.op == "poll" and any(a.result.asleep for a in tried) and int(call.args["timeout_ms"]) < 0:
+        if call.op == "poll" and int(call.args["timeout_ms"]) < 0 and any(
+            a.result.asleep and self._sleeps_on(a.before, call) for a in tried
+        ):
             self._inconclusive(call, "sleeping until something is ready", "no return", call)
             return
         clause = "14.poll.wakeup" if call.op == "poll" else blame.main_clause(call)
         self._add(_about(call, HANG, clause, "the call returns", "no return"))
+
+    def _sleeps_on(self, c: Candidate, call: Call) -> bool:
+        """Would the poll find nothing if it looked now? Then it may sleep, woken or not."""
+        world = c.world.clone()
+        events = frozenset(call.args.get("events", ())) - {"et"}
+        return world.poll(call.fd, events, lazy, self._process_of(call.actor)).asleep
 
     def _settle(self, call: Call, done: Return) -> None:
         """Everything that must eventually happen is due."""
