@@ -1,1 +1,1 @@
-
+"""Scenarios, targets, the oracle, the report and the command line; top file: ``trace.py``."""
