@@ -9,6 +9,7 @@ NAMES = (
     "convert",
     "explain",
     "teeth",
+    "coverage",
     "bench",
     "report",
     "run",

@@ -1,0 +1,162 @@
+"""``netmap-verify coverage``: what of the source, of the rules and of the model is held by clauses and scenarios.
+
+``--sources``   every line of the generation's source document against the clauses that cite it
+``--rules``     every rule of the model: do the scenarios fire it?
+``--knockout``  every rule of the model, deleted from a copy: does a scenario about its clause fail?
+
+Exit status: 0 when everything asked for is complete; 1 when something is not; 2 for a wrong option, list or
+document.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..errors import FOUND, UserError
+
+if TYPE_CHECKING:
+    from ..coverage.history import Mapped
+    from ..coverage.sources import Covered
+
+#: Entries of a list that a terminal shows.
+SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def coverage(
+        sources: bool = typer.Option(False, "--sources", help="Lines of the source against clauses."),
+        rules: bool = typer.Option(False, "--rules", help="Rules that the scenarios fire."),
+        knockout: bool = typer.Option(False, "--knockout", help="Delete each rule; a scenario must fail."),
+        generation: str = typer.Option("2011", "--generation", "-g", help="2011 or 14."),
+        source: list[str] = typer.Option(  # noqa: B008  (typer's way)
+            [], "--source", metavar="DOCUMENT=FILE", help="A source document at hand."
+        ),
+        only: str = typer.Option("*", "--only", metavar="GLOB", help="Only rules whose id matches."),
+        recordings: bool = typer.Option(False, "--recordings", help="Count what recordings fire as well."),
+        write: bool = typer.Option(False, "--write", help="Keep which lines of the source do nothing."),
+        as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
+    ) -> None:
+        """Measure how much is covered: source lines, rules, and rules whose deletion is noticed."""
+        if [sources, rules, knockout].count(True) != 1:
+            raise UserError("coverage wants one of --sources, --rules and --knockout")
+        if generation not in ("2011", "14"):
+            raise UserError(f"there is no generation '{generation}': 2011 or 14")
+        if sources:
+            complete, document = source_coverage(generation, source, write, as_json)
+        elif rules:
+            complete, document = rule_coverage(generation, only, recordings, as_json)
+        else:
+            complete, document = knocked_out(generation, only, as_json)
+        if as_json:
+            typer.echo(json.dumps(document, indent=2))
+        raise typer.Exit(0 if complete else FOUND)
+
+
+# --- sources ------------------------------------------------------------------------------------
+
+
+def source_coverage(
+    generation: str, given: list[str], write: bool, quiet: bool
+) -> tuple[bool, dict[str, Any]]:
+    """The document of a generation; 14 has a history instead of a document of its own."""
+    from ..coverage import history
+    from ..coverage import sources as lines
+    from ..errors import read_file
+
+    document = lines.DOCUMENTS.get(generation, history.DOCUMENT)
+    path = bound(document, given)
+    if document == history.DOCUMENT:
+        if path is None:
+            raise UserError(f"give the history with --source '{document}=FILE'")
+        mapped = history.compare(read_file(path), history.table())
+        if not quiet:
+            show_history(mapped)
+        return mapped.complete, mapped.to_json()
+    if write:
+        if path is None:
+            raise UserError(f"--write needs the text: --source '{document}=FILE'")
+        lines.store(generation, lines.read(document, path))
+    found = lines.coverage(generation, path)
+    if not quiet:
+        show_sources(found)
+    return found.complete, found.to_json()
+
+
+def bound(document: str, given: list[str]) -> Path | None:
+    """The file that a ``DOCUMENT=FILE`` binds to a document, by its full name or its first word."""
+    found: Path | None = None
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not equals or not file:
+            raise UserError(f"--source {text}: not DOCUMENT=FILE")
+        if name not in (document, document.split()[0]):
+            raise UserError(f"--source {name}: this generation's document is '{document}'")
+        found = Path(file)
+    return found
+
+
+def show_sources(found: Covered) -> None:
+    """One line of figures, then what is missing."""
+    from ..coverage.lines import ranges
+
+    done = len(found.behaviour) - len(found.uncovered)
+    listed = sum(len(entry.numbers) for entry in found.listed)
+    typer.echo(
+        f"{found.lines.document}: {found.lines.count} lines, {len(found.lines.mechanical)} without behaviour, "
+        f"{listed} listed with a reason; {done} of {len(found.behaviour)} others are in the range of one of "
+        f"{found.clauses} clauses ({found.percent:.1f} %)"
+    )
+    if found.uncovered:
+        typer.echo(f"not covered: {ranges(found.uncovered)}")
+    for clause, count in found.long:
+        typer.echo(f"too long: {clause} spans {count} lines")
+    for problem in found.problems:
+        typer.echo(problem)
+
+
+def show_history(mapped: Mapped) -> None:
+    count = len(mapped.revisions)
+    typer.echo(f"netmap_kern.h history: {count - len(mapped.unmapped)} of {count} revisions mapped")
+    for revision in mapped.unmapped[:SHOWN]:
+        typer.echo(f"not mapped: {revision.id} {revision.date} {revision.author}")
+    if len(mapped.unmapped) > SHOWN:
+        typer.echo(f"… and {len(mapped.unmapped) - SHOWN} more (--json lists all)")
+    for problem in mapped.problems:
+        typer.echo(problem)
+
+
+# --- rules --------------------------------------------------------------------------------------
+
+
+def rule_coverage(
+    generation: str, only: str, recordings: bool, quiet: bool
+) -> tuple[bool, dict[str, Any]]:
+    """Every rule of the generation, and how often the scenarios fired it."""
+    from ..coverage import rules
+
+    found = rules.measure(generation, only, recordings)
+    if not quiet:
+        typer.echo(
+            f"generation {generation}: {len(found.fired)} of {len(found.rules)} rules fired by "
+            f"{found.runs} runs of scenarios{' and recordings' if recordings else ''}"
+        )
+        for rule in found.never:
+            typer.echo(f"never fired: {rule.id} ({rule.clause})")
+    return not found.never, found.to_json()
+
+
+def knocked_out(generation: str, only: str, quiet: bool) -> tuple[bool, dict[str, Any]]:
+    """Every rule deleted from a copy of the model, one at a time."""
+    from ..coverage import knockout
+
+    found = knockout.run(generation, only)
+    if not quiet:
+        typer.echo(found.summary())
+        for entry in found.survivors:
+            typer.echo(f"survived: {entry.rule} ({entry.clause}): {entry.reason}")
+    return not found.survivors, found.to_json()
