@@ -9,23 +9,35 @@ at one observation, :mod:`.progress` knows what is owed after ``settle``.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..manifest import Manifest
-from ..trace import Trace
+from ..trace import Header, Trace
 from .oracle import CAP, Oracle, test_id
 from .verdict import Finding, Judgement
+
+if TYPE_CHECKING:
+    from ..recordings.judge2011 import Oracle2011
+
+
+def oracle_for(
+    header: Header, manifest: Manifest | None = None, cap: int = CAP, test: str = ""
+) -> Oracle | Oracle2011:
+    """The oracle of the header's generation; both are fed and finished alike."""
+    if header.generation == "2011":
+        from ..recordings.judge2011 import Oracle2011
+
+        return Oracle2011(header, manifest, test=test)
+    return Oracle(header, manifest, cap=cap, test=test)
 
 
 def judge(trace: Trace, manifest: Manifest | None = None, cap: int = CAP) -> Judgement:
     """The judgement on a recorded run, of either generation."""
-    if trace.header.generation == "2011":
-        from ..recordings import judge2011
-
-        return judge2011.judge(trace, manifest)
     test = test_id(trace.path) if trace.path else ""
-    oracle = Oracle(trace.header, manifest, cap=cap, test=test)
+    oracle = oracle_for(trace.header, manifest, cap=cap, test=test)
     for event in trace.events:
         oracle.feed(event)
     return oracle.finish()
 
 
-__all__ = ["CAP", "Finding", "Judgement", "Oracle", "judge"]
+__all__ = ["CAP", "Finding", "Judgement", "Oracle", "judge", "oracle_for"]

@@ -85,8 +85,8 @@ _RING = re.compile(r"ifs\.(?P<port>\w+)\.na\.(?P<side>[tr]x)\[(?P<index>\d+)\]")
 class Oracle2011:
     """Takes a trace event by event; the interface of :class:`netmap_conformance.oracle.Oracle`."""
 
-    def __init__(self, header: Header, manifest: Manifest | None = None) -> None:
-        test = Path(header.source or header.title).name.split(".")[0]
+    def __init__(self, header: Header, manifest: Manifest | None = None, test: str = "") -> None:
+        test = test or Path(header.source or header.title).name.split(".")[0]
         self.manifest = manifest
         self.test = test
         self.replay = Replay(header, manifest.switches(test) if manifest else frozenset())
@@ -167,8 +167,7 @@ class Oracle2011:
                     rule.clause,
                     call.n,
                     _words(call),
-                    clauses.load()[rule.clause].title,
-                    f"{rule.id} ({rule.source})",
+                    *_told(rule.clause),
                     deviation=rule.switch,
                     reason=listed.reason if listed else "",
                     link=listed.link if listed else "",
@@ -222,6 +221,13 @@ def decided_by(difference: Difference, fired: tuple[str, ...]) -> str:
                     if name.startswith(prefix):
                         return RULES[name].clause
     return RULES[fired[-1]].clause if fired else ""
+
+
+def _told(clause: str) -> tuple[str, str]:
+    """What a clause promises and what the code does as written: one sentence each of its text."""
+    text = " ".join(clauses.load()[clause].text.split())
+    promise, _, written = text.partition("As written")
+    return promise.split(". ")[0].rstrip(". "), f"as written{written.split('. ')[0].rstrip('. ')}"
 
 
 def _words(call: Call) -> str:
