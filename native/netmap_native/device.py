@@ -11,7 +11,7 @@ import errno as errnos
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from . import _library
@@ -35,7 +35,7 @@ struct nmu_port {
     char name[16]; char peer[16];
     uint32_t tx_rings, rx_rings, tx_slots, rx_slots; uint32_t mtu; uint32_t host_only;
 };
-struct nmu_stats { uint32_t handles, ports, pipes, regions, krings, sleeping; };
+struct nmu_stats { uint32_t handles, ports, pipes, regions, krings, sleeping, pid; };
 int nmu_configure(int fd, const struct nmu_port *ports, size_t count);
 int nmu_frame(int fd, const char *port, int side, const void *data, size_t length);
 ssize_t nmu_frames(int fd, const char *port, int side, void *data, size_t room);
@@ -170,6 +170,11 @@ class Device:
             at = self._ffi.cast("void *", argument or 0)
         return self._result(self._ops.ioctl(fd, code, at))
 
+    def address(self, buffer: bytearray) -> int:
+        """Where a buffer's bytes lie in this process, as long as it lives and is not resized."""
+        at = self._ffi.from_buffer("char[]", buffer, require_writable=True)
+        return int(self._ffi.cast("uintptr_t", at))
+
     def mmap(self, fd: int, length: int, prot: int, flags: int, offset: int = 0) -> tuple[Any, int]:
         """``(writable buffer, 0)`` or ``(None, errno)``. The buffer is the memory itself."""
         at = self._ops.mmap(self._ffi.NULL, length, prot, flags, fd, offset)
@@ -242,7 +247,7 @@ class Device:
         return not self.user or bool(self._must(self._lib.nmu_quiet(self._env), "quiet"))
 
     def stats(self) -> dict[str, int]:
-        """How many handles, ports, pipes, regions, krings and sleepers the broker has."""
+        """How many handles, ports, pipes, regions, krings and sleepers the broker has, and its ``pid``."""
         found = self._ffi.new("struct nmu_stats *")
         self._must(self._lib.nmu_stats(self._environment("count"), found), "stats")
         return {name: int(getattr(found, name)) for name in dir(found)}
@@ -252,20 +257,23 @@ class Device:
         found = self._lib.nmu_mode(self._environment("ask"))
         return "" if found == self._ffi.NULL else str(self._ffi.string(found).decode())
 
-    def spawn_peer(self) -> Peer:
+    def spawn_peer(self, env: Mapping[str, str] | None = None) -> Peer:
         """Another process with the same device open, to be driven and, if wanted, killed."""
-        peer = Peer(self.device)
+        peer = Peer(self.device, env)
         self._peers.append(peer)
         return peer
 
 
-def ports(*names: str, **fields: Any) -> Iterable[PortLike]:
+def ports(*names: str, **fields: Any) -> list[PortLike]:
     """Ports for :meth:`Device.configure`, two names of which are connected to each other."""
     from types import SimpleNamespace
 
     defaults = {"kind": "nic", "tx_rings": 1, "rx_rings": 1, "tx_slots": 1024, "rx_slots": 1024, "mtu": 1500}
     peers = dict(zip(names, reversed(names), strict=True)) if len(names) == 2 else {}
-    return [SimpleNamespace(name=n, peer=peers.get(n, ""), **{**defaults, **fields}) for n in names]
+    found: list[Any] = []
+    for name in names:
+        found.append(SimpleNamespace(name=name, peer=peers.get(name, ""), **{**defaults, **fields}))
+    return found
 
 
 __all__ = ["Device", "DeviceMissing", "NotBuilt", "Peer", "PortLike", "ports"]

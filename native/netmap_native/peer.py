@@ -37,8 +37,7 @@ class Server:
     def control(self, fd: int, header: str, body: str | None) -> dict[str, Any]:
         head = bytearray.fromhex(header)
         content = None if body is None else bytearray.fromhex(body)
-        ffi = self.device._ffi
-        at = 0 if content is None else int(ffi.cast("uintptr_t", ffi.from_buffer("char[]", content)))
+        at = 0 if content is None else self.device.address(content)
         head[HEADER_OPTIONS:HEADER_BODY] = bytes(8)
         head[HEADER_BODY : HEADER_BODY + 8] = at.to_bytes(8, "little")
         ret, errno = self.device.ioctl(fd, api14.IOCTLS["linux"]["NIOCCTRL"], head)

@@ -8,9 +8,11 @@ written by offset (:class:`Memory`, which is what the views of ``netmap_spec.abi
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -32,14 +34,18 @@ class Memory:
 
 
 class Peer:
-    """A child process with the device open. Calls block until the peer has answered."""
+    """A child process with the device open; calls block until it has answered.
 
-    def __init__(self, device: str) -> None:
+    ``env`` is added to its environment.
+    """
+
+    def __init__(self, device: str, env: Mapping[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "netmap_native.peer", device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={**os.environ, **(env or {})},
         )
         self.pid = self._process.pid
         self._waiting = False

@@ -53,6 +53,7 @@ struct nmu_port {
 
 struct nmu_stats {
 	uint32_t handles, ports, pipes, regions, krings, sleeping;
+	uint32_t pid; /* of the broker */
 };
 
 enum nmu_side { NMU_WIRE = 0, NMU_HOST = 1 };

@@ -2,7 +2,8 @@
  * The broker: the process that owns the device. One thread, one loop; every request is carried out
  * from beginning to end before the next is looked at.
  *
- *   broker.c    connections, the loop, the end of it all
+ *   main.c      connections, the loop, the end of it all
+ *   broker.c    the device's state
  *   request.c   one request: judged, carried out, answered
  *   region.c    memory: regions as memfds, pools of objects
  *   port.c      what can be opened: NICs (nics.c), pipes and their parents (pipes.c), krings (krings.c)
@@ -132,6 +133,9 @@ extern struct nmb_handle *nmb_handles;
 extern int nmb_control_fd;
 extern enum nmp_mode nmb_mode;
 
+int nmb_start(void);
+struct nmb_handle *nmb_handle_new(int sock);
+void nmb_handles_bury(void);
 int nmb_kring_fd(uint32_t id); /* its eventfd */
 struct nmd_partial *nmb_partial(void *arg, uint32_t id);
 void nmb_partial_drop(uint32_t id);

@@ -203,6 +203,7 @@ do_stats(struct nmp_answer *a)
 	s.pipes = nmb_pipes();
 	s.regions = nmb_regions();
 	s.krings = nmb_krings_used();
+	s.pid = (uint32_t)getpid();
 	a->length = sizeof(s);
 	memcpy(a->data, &s, sizeof(s));
 }

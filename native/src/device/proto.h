@@ -94,7 +94,7 @@ struct nmp_bind {
 };
 
 struct nmp_stats {
-	uint32_t handles, ports, pipes, regions, krings, sleeping;
+	uint32_t handles, ports, pipes, regions, krings, sleeping, pid;
 };
 
 #endif

@@ -1,0 +1,62 @@
+"""The build: from nothing, with warnings as errors, and one clear line when there is no compiler."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from netmap_native import NotBuilt, _library
+
+NATIVE = Path(__file__).resolve().parents[1]
+
+
+def _make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "-C", str(NATIVE), *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_builds_from_nothing(compiler: str, tmp_path: Path) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    done = _make(f"BUILD={tmp_path}", f"CC={compiler}")
+    assert done.returncode == 0, done.stderr
+    for name in ("libnetmap_core.so", "libnetmap_user.so", "nm-broker", "ring_bench"):
+        assert (tmp_path / name).is_file()
+    again = _make(f"BUILD={tmp_path}", f"CC={compiler}")
+    assert "CC" not in again.stdout.split(), "a second build has nothing to do"
+
+
+def test_a_missing_compiler_is_one_line(tmp_path: Path) -> None:
+    done = _make(f"BUILD={tmp_path}", "CC=no-such-compiler")
+    assert done.returncode != 0
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and "no C compiler" in lines[0]
+
+
+def test_not_built_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NETMAP_VERIFY_LIB", str(tmp_path))
+    with pytest.raises(NotBuilt, match="run make native") as missing:
+        _library.file("libnetmap_user.so")
+    assert "\n" not in str(missing.value)
+
+
+def test_a_library_that_is_none_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from netmap_native import Device
+
+    (tmp_path / "libnetmap_user.so").write_text("not a library")
+    monkeypatch.setenv("NETMAP_VERIFY_LIB", str(tmp_path))
+    with pytest.raises(NotBuilt, match="cannot be loaded"):
+        Device("user")
+
+
+def test_exports_are_the_public_names_only() -> None:
+    if shutil.which("nm") is None:
+        pytest.skip("nm (binutils) is not installed")
+    for name, prefixes in (("libnetmap_user.so", ("nmu_", "nmx_", "nmv_")), ("libnetmap_core.so", ("nmv_",))):
+        command = ["nm", "-D", "--defined-only", str(_library.file(name))]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
+        names = {line.split()[-1] for line in listed.stdout.splitlines()}
+        own = {n for n in names if not n.startswith(("_", "__"))}
+        assert own and all(n.startswith(prefixes) for n in own), own
