@@ -347,13 +347,13 @@ def extra_free(a: Allocator, region: Region, head: int) -> Allocator:
     Source: netmap_extra_free.
     """
     pool = a.buf_pool
+    found: set[int] = set()
     while 2 <= head < pool.objtotal:
-        current = head
-        at = a.buf_offset(current)
+        at = a.buf_offset(head)
+        free = head not in pool.used or head in found
+        found.add(head)
         head = _U32.unpack(region.read(at, 4))[0]
         region.write(at, _U32.pack(0))
-        step = obj_free(pool, current)
-        pool = step.state
-        if FREED not in step.fired:
+        if free:
             break
-    return replace(a, buf_pool=pool)
+    return replace(a, buf_pool=free_many(pool, found))

@@ -196,11 +196,11 @@ def buffers_in_places(s: System) -> Counter[int]:
     return places
 
 
-SEEDS = range(12)
+NUMBERS = range(12)
 STEPS = 300
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", NUMBERS)
 @pytest.mark.parametrize("hostile", [False, True])
 def test_positions_are_in_order_after_every_call(bench: Callable[..., Any], seed: int, hostile: bool) -> None:
     """14.ring.kring-order, whatever applications store"""
@@ -213,13 +213,13 @@ def test_positions_are_in_order_after_every_call(bench: Callable[..., Any], seed
 def test_as_written_a_hostile_application_breaks_that_order(bench: Callable[..., Any]) -> None:
     """The check above can fail: 14.reinit-trusts-user"""
     broken = 0
-    for seed in SEEDS:
+    for seed in NUMBERS:
         c = Campaign(bench, seed, readings.AS_WRITTEN, hostile=True)
         broken += any(out_of_order(c.system) for _ in c.steps(STEPS))
-    assert broken > len(SEEDS) // 2
+    assert broken > len(NUMBERS) // 2
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", NUMBERS)
 def test_every_buffer_is_in_one_place(bench: Callable[..., Any], seed: int) -> None:
     """14.memory.one-slot, as long as applications only exchange buffers"""
     c = Campaign(bench, seed, readings.CONTRACT, hostile=False)
@@ -230,7 +230,7 @@ def test_every_buffer_is_in_one_place(bench: Callable[..., Any], seed: int) -> N
         assert set(places) == used, f"seed {seed}: after {step}"
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", NUMBERS)
 def test_with_everybody_gone_the_memory_is_clean(bench: Callable[..., Any], seed: int) -> None:
     """14.memory.last-user, also after the worst applications"""
     c = Campaign(bench, seed, readings.CONTRACT, hostile=True)
@@ -243,7 +243,7 @@ def test_with_everybody_gone_the_memory_is_clean(bench: Callable[..., Any], seed
     assert set(s.adapters) == {p.name for p in PORTS}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", NUMBERS)
 def test_a_clone_is_equal_and_independent(bench: Callable[..., Any], seed: int) -> None:
     c = Campaign(bench, seed, readings.CONTRACT, hostile=True)
     for _ in c.steps(30):
@@ -283,7 +283,7 @@ ELSEWHERE = {
 def test_the_campaigns_reach_every_rule_of_the_data_path(bench: Callable[..., Any]) -> None:
     """A rule that never fires is not tested by any of the above."""
     fired: set[str] = set()
-    for seed in SEEDS:
+    for seed in NUMBERS:
         for hostile in (False, True):
             c = Campaign(bench, seed, readings.CONTRACT, hostile)
             for _ in c.steps(STEPS):
