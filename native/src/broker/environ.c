@@ -133,9 +133,11 @@ from_host(struct nmb_port *p, const uint8_t *data, uint32_t length)
 
 	if (!nmb_krings[tx].has_ring)
 		to_wire(p, data, length);
+	else if (length > p->mem->view.buf_size)
+		; /* 14.host.rx: dropped; the host's frames are not cut into slots */
 	else if (nmb_krings[p->kring[NMD_RX][p->rings[NMD_RX] + i]].has_ring)
 		(void)nmd_nic_deliver(&nmb_ctx, p->kring[NMD_RX][p->rings[NMD_RX] + i], data, length);
-	else if (length <= p->mem->view.buf_size && p->queued[NMB_DOWN] < p->slots[NMD_RX] - 1)
+	else if (p->queued[NMB_DOWN] < p->slots[NMD_RX] - 1)
 		queue_put(p, NMB_DOWN, data, length);
 }
 
