@@ -48,8 +48,9 @@ class Entry:
             "clauses": self.clauses,
             "verdict": self.verdict,
             "reason": self.reason,
-            "findings": [finding_json(f) for f in self.findings],
+            "findings": [f.to_json() for f in self.findings],
             "steps": self.steps,
+            "rules": dict(self.rules),
         }
         return found | ({"trace": self.trace} if self.trace else {})
 
@@ -83,20 +84,6 @@ class Suite:
 
     def to_json(self) -> dict[str, Any]:
         return {"target": self.target, "scenarios": [e.to_json() for e in self.entries]}
-
-
-def finding_json(finding: Finding) -> dict[str, Any]:
-    """A finding as ``finding.schema.json`` wants it, its pictures as text."""
-    found: dict[str, Any] = {
-        name: getattr(finding, name) for name in ("kind", "clause", "step", "op", "allowed", "seen")
-    }
-    for name in ("deviation", "reason"):
-        if getattr(finding, name):
-            found[name] = getattr(finding, name)
-    for name in ("before", "after"):
-        if getattr(finding, name):
-            found[name] = [picture.to_text() for picture in getattr(finding, name)]
-    return found
 
 
 def allowed_capabilities(target: Target, manifest: Manifest, given: bool) -> frozenset[str]:
