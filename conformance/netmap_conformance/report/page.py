@@ -43,6 +43,7 @@ def write(results: Results, folder: Path) -> tuple[Path, dict[str, Any]]:
 
 def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> str:
     """The page's text."""
+    tiles = view.bars(results, lines)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -64,8 +65,10 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
         script=Markup(_asset("script.js")),
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         machine=f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        bars=view.bars(results, lines),
+        bars=tiles,
+        red=view.red(results, tiles),
         columns=view.columns(results),
+        short=view.short,
         areas=_areas(lines),
         known={line.row.clause.id for line in lines},
         proofs=_proofs(results),

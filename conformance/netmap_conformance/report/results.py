@@ -68,10 +68,14 @@ class Results:
     stages: tuple[dict[str, Any], ...] = ()
 
 
+def _reference_first(path: Path) -> tuple[bool, str]:
+    return not path.stem.startswith("conform-reference"), path.stem
+
+
 def load_all(results: Path = RESULTS, report: Path = REPORT) -> Results:
     """Every result there is."""
     conform = {}
-    for path in sorted(results.glob("conform-*.json")):
+    for path in sorted(results.glob("conform-*.json"), key=_reference_first):
         conform[path.stem.removeprefix("conform-")] = _read(path, "conform")
     singles = {kind: load(kind, results, report) for kind in KINDS}
     stages: tuple[dict[str, Any], ...] = ()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import FOUND
 from .matrix import Row
 from .results import Results
 
@@ -91,6 +92,13 @@ def bars(results: Results, lines: list[Line]) -> list[Bar]:
     return found
 
 
+def red(results: Results, shown: list[Bar]) -> list[str]:
+    """What is wrong, in a few words each: bad verdicts by tile, and stages that broke down."""
+    wrong = [f"{n} {v} ({tile.title})" for tile in shown for kind, v, n in tile.parts if kind == "bad"]
+    broken = [s for s in results.stages if s["status"] not in (0, FOUND)]
+    return wrong + [f"{s['name']}: {s['outcome']}" for s in broken]
+
+
 def not_run(results: Results) -> list[str]:
     """Results that are not there, by the command that makes them."""
     missing = [k for k in ("prove", "diff", "check", "teeth", "bench") if getattr(results, k) is None]
@@ -112,7 +120,7 @@ def lines(rows: list[Row], results: Results) -> list[Line]:
     for row in rows:
         line = Line(row, mutants=mutants[row.clause.id])
         line.proofs = {p.id: proved.get(p.id, "") for p in row.proofs}
-        line.scenarios = {t: {s.id: ran[t].get(s.id, "") for s in row.scenarios} for t in ran}
+        line.scenarios = {t: {s.id: ran[t][s.id] for s in row.scenarios if s.id in ran[t]} for t in ran}
         line.recordings = len({f for r in row.rules for f in fired.get(r.id, ())})
         kind = "ok" if line.recordings else ""
         seen = Cell(kind, str(line.recordings or ""), "recordings that used its rules")
@@ -226,10 +234,15 @@ def not_modelled(results: Results) -> list[tuple[str, list[str]]]:
 def _judged(results: Results) -> Iterable[tuple[str, dict[str, Any]]]:
     """Everything that was judged: recordings by file, scenarios by target and id."""
     for file in (results.check or {"files": []})["files"]:
-        yield file["file"], file
+        yield short(file["file"]), file
     for target, document in results.conform.items():
         for scenario in document["scenarios"]:
             yield f"{target}: {scenario['id']}", scenario
+
+
+def short(path: str) -> str:
+    """The name of a recording without its folders."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def _of(where: str, what: str, judged: dict[str, Any]) -> list[Finding]:
