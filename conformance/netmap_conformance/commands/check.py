@@ -98,7 +98,7 @@ def find(paths: list[Path]) -> list[Path]:
 
 
 def _judge(path: Path, manifest: str) -> Judged:
-    from ..oracle import judge
+    from ..oracle import Malformed, judge
     from ..trace import Return
 
     trace = read(path)
@@ -109,8 +109,10 @@ def _judge(path: Path, manifest: str) -> Judged:
     chosen = _manifest(trace, manifest)
     try:
         judgement = judge(trace, chosen)
+    except Malformed as error:
+        raise UserError(f"{path}:{error.line}: {error}") from None
     except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}:1: {error}") from None
     return Judged(str(path), trace.header.generation, chosen.name if chosen else "", judgement)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..manifest import Manifest
 from ..trace import Header, Trace
 from .oracle import CAP, Oracle, test_id
+from .sane import Malformed
 from .verdict import Finding, Judgement
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def oracle_for(
 
 
 def judge(trace: Trace, manifest: Manifest | None = None, cap: int = CAP) -> Judgement:
-    """The judgement on a recorded run, of either generation."""
+    """The judgement on a recorded run, of either generation.
+
+    Raises :class:`Malformed` for events that make no sense, ``ValueError`` for ports there cannot be.
+    """
     test = test_id(trace.path) if trace.path else ""
     oracle = oracle_for(trace.header, manifest, cap=cap, test=test)
     for event in trace.events:
@@ -40,4 +44,4 @@ def judge(trace: Trace, manifest: Manifest | None = None, cap: int = CAP) -> Jud
     return oracle.finish()
 
 
-__all__ = ["CAP", "Finding", "Judgement", "Oracle", "judge", "oracle_for"]
+__all__ = ["CAP", "Finding", "Judgement", "Malformed", "Oracle", "judge", "oracle_for"]

@@ -77,8 +77,8 @@ class Enumeration(Generic[T]):
 
         return Run(self._act(choose), tuple(answers))
 
-    def found(self, run: Run[T]) -> None:
-        """This run explains the observation: what a ring's tail has told needs no other answer."""
+    def told(self, run: Run[T]) -> None:
+        """This run's tails are those that were seen: a choice that a tail tells needs no other answer."""
         values = tuple(v for _, v in run.answers)
         pinned = [values[:i] for i in range(len(values)) if values[:i] in self._pinned]
         self._todo = [p for p in self._todo if p[:-1] not in pinned]

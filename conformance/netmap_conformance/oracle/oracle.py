@@ -21,10 +21,11 @@ from netmap_reference.gen14.world import PortConfig, World
 
 from ..manifest import Manifest, canonical
 from ..trace import Call, Event, Header, Return
-from . import blame
+from . import blame, sane
 from .candidate import Candidate, unique
 from .choices import TooMany
 from .progress import Owed, owed
+from .sane import Malformed
 from .steps import Attempt, Context, attempts, left_out, skipped, start
 from .verdict import (
     DEVIATION,
@@ -74,7 +75,7 @@ class Oracle:
     # --- events ---------------------------------------------------------------------------------
 
     def feed(self, event: Event) -> list[Finding]:
-        """Take one event; the findings it led to."""
+        """Take one event; the findings it led to. Raises :class:`Malformed` for one that makes no sense."""
         already = len(self.findings)
         if not self.ended:
             try:
@@ -95,7 +96,8 @@ class Oracle:
     def _return(self, done: Return) -> None:
         call = self._open.pop(done.of, None)
         if call is None:
-            raise ValueError(f"return of call {done.of}, which was not made")
+            raise Malformed(done.line, f"return of call {done.of}, which was not made")
+        sane.check(call, done)
         self._last = call
         self._before(call)
         if call.op == "settle":
@@ -240,8 +242,10 @@ class Oracle:
 
     def _hang(self, call: Call, tried: list[Attempt], last: tuple[str, ...]) -> None:
         """The call did not come back: a poll may sleep as long as nothing is ready, others may not."""
-        if call.op == "poll" and int(call.args["timeout_ms"]) < 0 and any(
-            a.result.asleep and self._sleeps_on(a.before, call) for a in tried
+        if (
+            call.op == "poll"
+            and int(call.args["timeout_ms"]) < 0
+            and any(a.result.asleep and self._sleeps_on(a.before, call) for a in tried)
         ):
             self._inconclusive(call, "sleeping until something is ready", "no return", call)
             return

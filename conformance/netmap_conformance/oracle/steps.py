@@ -14,7 +14,7 @@ from netmap_reference.gen14.world import Result
 from ..trace import Call, Return
 from .apply import make
 from .candidate import Candidate, Started
-from .choices import Enumeration, Run
+from .choices import Enumeration
 from .compare import Comparison, Mismatch
 from .frames import compare_frames
 
@@ -117,13 +117,15 @@ def _read(
     for run in runs:
         after, result = run.value
         attempt = _finish(c, after, call, done, result, run.answers, context)
-        if not attempt.found:
-            _keep(runs, run)
+        if _told(after, call, done, run.answers):
+            runs.told(run)
         yield attempt
 
 
-def _keep(runs: Enumeration[tuple[Candidate, Result]], run: Run[tuple[Candidate, Result]]) -> None:
-    runs.found(run)
+def _told(c: Candidate, call: Call, done: Return | None, answers: Answers) -> bool:
+    """Do the tails of all rings whose tail tells a choice stand where they were seen?"""
+    pinned = [choice for choice, _ in answers if choice.name in PINNED]
+    return bool(pinned) and all(_needed(c, call, done, choice) == 0 for choice in pinned)
 
 
 def _needed(c: Candidate, call: Call, done: Return | None, choice: Choice) -> int | None:

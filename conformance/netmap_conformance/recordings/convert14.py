@@ -30,6 +30,10 @@ _LINK_ADD = re.compile(r"\bip link add (?P<name>\S+)(?P<rest>.*?)\btype veth pee
 _LINK_MTU = re.compile(r"\bip link set (?P<name>\S+) .*?\bmtu (?P<mtu>\d+)")
 _LINK_UP = re.compile(r"\bip link set (?P<name>eth\d+) up\b")
 _FULL = ("mmap", "remap", "useext")
+#: Missing operations in a row; more is a slip of the recording.
+MAX_HOLE = 1000
+#: More of a network port is a slip of the recording.
+MAX_RINGS, MAX_SLOTS = 1024, 1 << 16
 #: Bytes of a frame the packet sockets log.
 _PREFIX = 20
 #: The packet sockets' frames: broadcast, from 02:00:00:00:00:77, local ethertype.
@@ -142,6 +146,8 @@ class _Converter:
             raise TraceError(f"{self.where(number)}: there is no actor {name}")
         others = (a for k, a in self.actors.items() if k != name and a.counter is actor.counter)
         running = sum(a.running is not None for a in others)
+        if n > actor.counter.expected + MAX_HOLE:
+            raise TraceError(f"{self.where(number)}: operation {n} is far ahead of the one before")
         missing = actor.counter.ended(n, running)
         if missing is None:
             raise TraceError(f"{self.where(number)}: operation {n} is out of order")
@@ -199,6 +205,18 @@ class _Converter:
         self.next_of(name, number)
 
 
+def _slots(slots: Any, ring: str, where: str) -> None:
+    """A list of slots in ascending order. Raises :class:`TraceError`."""
+    if not isinstance(slots, list):
+        raise TraceError(f"{where}: the slots of {ring} are {slots!r}, not a list")
+    for slot in slots:
+        if not (isinstance(slot, list) and len(slot) == 5 and all(isinstance(x, int) for x in slot)):
+            raise TraceError(f"{where}: {slot!r} in {ring} is not [index, buf_idx, len, flags, ptr]")
+    indices = [slot[0] for slot in slots]
+    if indices != sorted(set(indices)):
+        raise TraceError(f"{where}: the slots of {ring} are not listed in order: {indices}")
+
+
 def _return(call: Call, line: dict[str, Any], number: int, where: str) -> Return:
     """What an operation of the recording gave back and showed."""
     done = Return(of=call.n, ret=_want(line, "ret", int, where), line=number)
@@ -221,12 +239,9 @@ def _return(call: Call, line: dict[str, Any], number: int, where: str) -> Return
         slots = shown.pop("changed", None)
         seen.slots[ring] = shown.pop("slots", []) if slots is None else slots
         seen.rings[ring] = shown
-        for slot in seen.slots[ring]:
-            if not (isinstance(slot, list) and len(slot) == 5 and all(isinstance(x, int) for x in slot)):
-                raise TraceError(f"{where}: {slot!r} in {ring} is not [index, buf_idx, len, flags, ptr]")
-        indices = [slot[0] for slot in seen.slots[ring]]
-        if indices != sorted(set(indices)):
-            raise TraceError(f"{where}: the slots of {ring} are not listed in order: {indices}")
+        _slots(seen.slots[ring], ring, where)
+    if "slots" in line:
+        _slots(line["slots"], "the line", where)
     if "hex" in line:
         text = _want(line, "hex", str, where)
         if call.op == "frames":
@@ -275,18 +290,34 @@ def _lines(text: str, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, line
 
 
-def _shapes(ports: dict[str, Port], lines: list[tuple[int, dict[str, Any]]]) -> None:
+def _count(out: Any, name: str, most: int, where: str) -> int:
+    if not isinstance(out, dict):
+        raise TraceError(f"{where}: 'out' is {out!r}, not an object")
+    value: int = _want(out, name, int, where)
+    if not 0 < value <= most:
+        raise TraceError(f"{where}: a port cannot have {name} {value}")
+    return value
+
+
+def _shapes(ports: dict[str, Port], lines: list[tuple[int, dict[str, Any]]], path: str) -> None:
     """Rings and slots of each port, from its first successful REGISTER.
 
     The ends of a pair that shares its rings have the same ones, whichever is bound first.
     """
     known: set[str] = set()
-    for _, line in lines:
+    for number, line in lines:
         words, out = str(line["op"]).split(), line.get("out")
         if len(words) < 3 or words[0] != "reg" or words[2] not in ports or line.get("ret") != 0 or not out:
             continue
         port = ports[words[2]]
-        shape = {t: (int(out[f"nr_{t}_rings"]), int(out[f"nr_{t}_slots"])) for t in ("tx", "rx")}
+        where = f"{path}:{number}"
+        shape = {
+            t: (
+                _count(out, f"nr_{t}_rings", MAX_RINGS, where),
+                _count(out, f"nr_{t}_slots", MAX_SLOTS, where),
+            )
+            for t in ("tx", "rx")
+        }
         if port.name not in known:
             known.add(port.name)
             (port.tx_rings, port.tx_slots), (port.rx_rings, port.rx_slots) = shape["tx"], shape["rx"]
@@ -325,7 +356,7 @@ def _header(lines: list[tuple[int, dict[str, Any]]], path: str) -> Header:
             mtu = _LINK_MTU.search(part)
             if mtu and mtu["name"] in ports:
                 ports[mtu["name"]].mtu = int(mtu["mtu"])
-    _shapes(ports, lines)
+    _shapes(ports, lines, path)
     return Header(
         netmap_trace=FORMAT,
         generation="14",
