@@ -70,7 +70,7 @@ send(struct nmb_handle *h, uint32_t op, const void *data, uint32_t length, uint6
 static void
 bind_somebody(struct nmb_handle *h, struct script *s)
 {
-	static const char *const names[] = { "x{1", "x}1", "x{2", "v0", "v1", "v0{a", "v0}a", "nosuch" };
+	static const char names[][8] = { "x{1", "x}1", "x{2", "v0", "v1", "v0{a", "v0}a", "nosuch" };
 	struct nmreq_register req;
 	struct nmp_ctl ctl;
 	uint32_t wild = number(s, 1);
@@ -79,7 +79,7 @@ bind_somebody(struct nmb_handle *h, struct script *s)
 	memset(&req, 0, sizeof(req));
 	ctl.version = NETMAP_API;
 	ctl.reqtype = NETMAP_REQ_REGISTER;
-	memcpy(ctl.name, names[number(s, 1) % 8], 7);
+	memcpy(ctl.name, names[number(s, 1) % 8], sizeof(names[0]));
 	req.nr_mode = wild & 1 ? NR_REG_ALL_NIC : number(s, 1) % 9;
 	req.nr_ringid = (uint16_t)(wild & 2 ? number(s, 1) % 4 : 0);
 	req.nr_tx_rings = (uint16_t)(wild & 4 ? number(s, 1) % 5 : 1);

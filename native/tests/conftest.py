@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess, run
 
 import pytest
 from netmap_native import Device
@@ -38,6 +40,21 @@ def _running(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+NATIVE = Path(__file__).resolve().parents[1]
+Make = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def make() -> Make:
+    """Run ``make -C native``, whatever make or sanitizer the tests themselves run under."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "MAKEFLAGS", "MAKELEVEL")}
+
+    def call(*arguments: str) -> CompletedProcess[str]:
+        return run(["make", "-C", str(NATIVE), *arguments], capture_output=True, text=True, env=clean)
+
+    return call
 
 
 @pytest.fixture

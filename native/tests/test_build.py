@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from netmap_native import NotBuilt, _library
 
-NATIVE = Path(__file__).resolve().parents[1]
-
-
-def _make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", "-C", str(NATIVE), *arguments], capture_output=True, text=True)
+Make = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_builds_from_nothing(compiler: str, tmp_path: Path) -> None:
+def test_builds_from_nothing(make: Make, compiler: str, tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
-    done = _make(f"BUILD={tmp_path}", f"CC={compiler}")
+    done = make(f"BUILD={tmp_path}", f"CC={compiler}")
     assert done.returncode == 0, done.stderr
     for name in ("libnetmap_core.so", "libnetmap_user.so", "nm-broker", "ring_bench"):
         assert (tmp_path / name).is_file()
-    again = _make(f"BUILD={tmp_path}", f"CC={compiler}")
+    again = make(f"BUILD={tmp_path}", f"CC={compiler}")
     assert "CC" not in again.stdout.split(), "a second build has nothing to do"
 
 
-def test_a_missing_compiler_is_one_line(tmp_path: Path) -> None:
-    done = _make(f"BUILD={tmp_path}", "CC=no-such-compiler")
+def test_a_missing_compiler_is_one_line(make: Make, tmp_path: Path) -> None:
+    done = make(f"BUILD={tmp_path}", "CC=no-such-compiler")
     assert done.returncode != 0
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1 and "no C compiler" in lines[0]

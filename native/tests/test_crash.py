@@ -9,6 +9,7 @@ ring in order.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ FRAMES = [bytes([i]) * 60 for i in range(1, 6)]
 
 
 @pytest.fixture(scope="module")
-def crashing() -> dict[str, str]:
+def crashing(make: Callable[..., subprocess.CompletedProcess[str]]) -> dict[str, str]:
     """The environment of a peer that runs the crash build."""
-    built = subprocess.run(["make", "-s", "-C", str(NATIVE), "crash"], capture_output=True, text=True)
+    built = make("-s", "crash")
     assert built.returncode == 0, built.stderr
     return {"NETMAP_VERIFY_LIB": str(NATIVE.parent / "build" / "native-crash")}
 

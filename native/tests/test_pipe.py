@@ -25,6 +25,18 @@ def test_packets_cross_both_ways_in_order(device: Device) -> None:
     assert a.receive() == _frames(3, 1500)
 
 
+@pytest.mark.parametrize("slots", [1, 2, 3, 1300, 1301, 4080, 4096])
+def test_rings_of_any_size(device: Device, slots: int) -> None:
+    """Objects are rounded to 64 bytes only: a ring of 1300 slots is not aligned to more than that."""
+    a, b = Binding(device, "x{1", tx_slots=slots, rx_slots=slots), Binding(device, "x}1")
+    assert a.reg.nr_tx_slots == slots
+    for _ in range(3):
+        sent = a.send(_frames(slots))
+        assert b.receive() == _frames(sent)
+        assert b.rxsync() == 0 and a.txsync() == 0
+        assert sent == slots - 1
+
+
 def test_a_ring_goes_round_many_times_and_loses_nothing(device: Device) -> None:
     a, b = Binding(device, "x{1", tx_slots=7, rx_slots=5), Binding(device, "x}1")
     sent = received = 0

@@ -158,7 +158,7 @@ uint32_t nmb_pipes(void);
 
 /* --- rings --------------------------------------------------------------------------------- */
 
-struct netmap_ring *nmb_ring(const struct nmb_port *p, uint32_t kring);
+nmd_shared_ring *nmb_ring(const struct nmb_port *p, uint32_t kring);
 int nmb_rings_create(struct nmb_port *p, const struct nmd_bound *b); /* errno */
 void nmb_rings_trim(struct nmb_port *p, const struct nmd_bound *b);
 void nmb_pipe_rings_drop(struct nmb_pipe *pipe);

@@ -8,13 +8,13 @@
 #include "broker.h"
 #include "slot.h"
 
-static struct netmap_ring *
+static nmd_shared_ring *
 ring_at(const struct nmb_port *p, uint64_t ofs)
 {
-	return (struct netmap_ring *)(void *)(p->mem->view.base + ofs);
+	return (nmd_shared_ring *)(void *)(p->mem->view.base + ofs);
 }
 
-struct netmap_ring *
+nmd_shared_ring *
 nmb_ring(const struct nmb_port *p, uint32_t kring)
 {
 	uint64_t ofs = atomic_load(&nmb_ctx.ctl->kring[kring].ring_ofs);
@@ -24,7 +24,7 @@ nmb_ring(const struct nmb_port *p, uint32_t kring)
 
 /* Buffers for all slots of a ring; all or none. */
 static int
-fill(struct nmb_port *p, struct netmap_ring *ring, uint32_t n)
+fill(struct nmb_port *p, nmd_shared_ring *ring, uint32_t n)
 {
 	uint32_t i, idx;
 
@@ -44,12 +44,12 @@ fill(struct nmb_port *p, struct netmap_ring *ring, uint32_t n)
 
 /* The ring object of kring `id`, number `i` of its direction; `like` has its buffers, or NULL. */
 static int
-ring_new(struct nmb_port *p, uint32_t id, uint32_t i, const struct netmap_ring *like)
+ring_new(struct nmb_port *p, uint32_t id, uint32_t i, const nmd_shared_ring *like)
 {
 	struct nmd_kring *k = &nmb_ctx.ctl->kring[id];
 	uint64_t bytes = sizeof(struct netmap_ring) + (uint64_t)k->n * sizeof(struct netmap_slot);
 	uint64_t ofs = nmb_object(p->mem, NMB_RING, bytes, &nmb_krings[id].ring);
-	struct netmap_ring *ring;
+	nmd_shared_ring *ring;
 	struct nmd_ring r;
 
 	if (ofs == UINT64_MAX)
@@ -100,7 +100,7 @@ hide(uint32_t id)
 static void
 ring_drop(struct nmb_port *p, uint32_t id, bool buffers)
 {
-	struct netmap_ring *ring = nmb_ring(p, id);
+	nmd_shared_ring *ring = nmb_ring(p, id);
 	uint32_t i, n = nmb_ctx.ctl->kring[id].n;
 
 	if (ring == NULL)
@@ -116,7 +116,7 @@ ring_drop(struct nmb_port *p, uint32_t id, bool buffers)
 static void
 pipe_buffers(struct nmb_port *p, uint32_t tx, uint32_t rx)
 {
-	const struct netmap_ring *t = nmb_ring(p, tx), *r = nmb_ring(p, rx);
+	const nmd_shared_ring *t = nmb_ring(p, tx), *r = nmb_ring(p, rx);
 	uint32_t n = nmb_ctx.ctl->kring[tx].n, i;
 	uint32_t from = nmd_hwcur(&nmb_ctx.ctl->kring[rx]), to = nmd_hwcur(&nmb_ctx.ctl->kring[tx]);
 

@@ -63,7 +63,7 @@ nmd_resolve(const struct nmd_ctx *c, uint32_t id, struct nmd_ring *out)
 	out->k = k;
 	out->n = k->n;
 	ofs = atomic_load_explicit(&k->ring_ofs, memory_order_acquire);
-	if (ofs == 0 || ofs % NM_CACHE_ALIGN != 0 || out->n == 0 || out->n > NMD_MAX_SLOTS)
+	if (ofs == 0 || ofs % NMD_RING_ALIGN != 0 || out->n == 0 || out->n > NMD_MAX_SLOTS)
 		return false;
 	out->mem = c->mem(c->arg, k->mem_id);
 	if (out->mem == NULL)
@@ -71,7 +71,7 @@ nmd_resolve(const struct nmd_ctx *c, uint32_t id, struct nmd_ring *out)
 	need = sizeof(struct netmap_ring) + (uint64_t)out->n * sizeof(struct netmap_slot);
 	if (ofs > out->mem->size || out->mem->size - ofs < need)
 		return false;
-	out->ring = (struct netmap_ring *)(void *)(out->mem->base + ofs);
+	out->ring = (nmd_shared_ring *)(void *)(out->mem->base + ofs);
 	return true;
 }
 
@@ -153,7 +153,10 @@ int
 nmd_take(const struct nmd_ctx *c, pthread_mutex_t *m)
 {
 	struct timespec until;
+	int error = pthread_mutex_trylock(m);
 
+	if (error != EBUSY)
+		return error;
 	if (c->patience_ms == 0)
 		return pthread_mutex_lock(m);
 	clock_gettime(CLOCK_REALTIME, &until);

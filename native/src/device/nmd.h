@@ -123,10 +123,17 @@ struct nmd_ctx {
 	uint32_t patience_ms; /* how long to wait for a lock, 0: for ever */
 };
 
+/*
+ * Objects of a region are rounded to 64 bytes, as netmap rounds them, so a ring may lie at half of
+ * the alignment its struct asks for.
+ */
+#define NMD_RING_ALIGN 64u
+typedef struct netmap_ring nmd_shared_ring __attribute__((aligned(NMD_RING_ALIGN)));
+
 /* A ring that was looked up and checked. */
 struct nmd_ring {
 	struct nmd_kring *k;
-	struct netmap_ring *ring;
+	nmd_shared_ring *ring;
 	const struct nmd_mem *mem;
 	uint32_t id;
 	uint32_t n;
