@@ -333,7 +333,8 @@ class DeviceTarget(Api14Target):
         found = [s for s in self._sleepers if s.done]
         self._sleepers = [s for s in self._sleepers if not s.done]
         for sleeper in found:
-            sleeper.thread.join()
+            if not sleeper.done[0].hang:
+                sleeper.thread.join()
             self.observe(sleeper.call, sleeper.done[0])
         return late + [s.done[0] for s in found]
 

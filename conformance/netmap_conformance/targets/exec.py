@@ -67,6 +67,7 @@ class ExecTarget:
         self._asleep: set[int] = set()
         self._finished: list[Return] = []
         self._capabilities: frozenset[str] | None = None
+        self._stuck = False
 
     # --- the process ----------------------------------------------------------------------------
 
@@ -96,6 +97,7 @@ class ExecTarget:
 
     def _kill(self) -> None:
         process, self._process = self._process, None
+        self._stuck = False
         self._asleep.clear()
         self._finished.clear()
         if process is not None:
@@ -145,7 +147,9 @@ class ExecTarget:
                 return None
             if answer.get("ev") == "return" and answer.get("of") in self._asleep:
                 self._asleep.discard(answer["of"])
-                self._finished.append(_return(answer, self.name))
+                late = _return(answer, self.name)
+                self._stuck = self._stuck or late.hang
+                self._finished.append(late)
                 continue
             return answer
 
@@ -180,7 +184,9 @@ class ExecTarget:
         return self._capabilities
 
     def start(self, header: Header) -> None:
-        """A fresh environment; the command is started again if it died."""
+        """A fresh environment; the command is started again if it died or one of its threads hangs."""
+        if self._stuck:
+            self._kill()
         self._spawn()
         self._asleep.clear()
         self._finished.clear()
