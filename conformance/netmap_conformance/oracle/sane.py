@@ -13,6 +13,8 @@ from ..trace import Call, Return, See
 
 #: Members that hold text, in ``netmap_if`` and request bodies.
 _TEXT = frozenset({"ni_name", "nr_name", "value", "text"})
+#: Members of ``netmap_if`` that hold a list of numbers.
+_LISTS = frozenset({"ring_ofs", "extra"})
 
 
 class Malformed(ValueError):
@@ -41,9 +43,9 @@ def _see(done: Return, see: See) -> None:
             if len(slot) != 5 or min(slot) < 0:
                 raise Malformed(done.line, f"{slot} in {ring} is not [index, buf_idx, len, flags, ptr]")
     for name, value in (see.nifp or {}).items():
-        if isinstance(value, list):
-            if not all(isinstance(x, int) for x in value):
-                raise Malformed(done.line, f"nifp.{name} has something that is not a number")
+        if name in _LISTS:
+            if not isinstance(value, list) or not all(isinstance(x, int) for x in value):
+                raise Malformed(done.line, f"nifp.{name} is {value!r}, not a list of numbers")
         elif isinstance(value, int) == (name in _TEXT):
             raise Malformed(done.line, f"nifp.{name} is {value!r}")
     for place, data in see.bytes.items():

@@ -159,8 +159,10 @@ class _Converter:
 
     # --- lines ----------------------------------------------------------------------------------
 
-    def main_line(self, line: dict[str, Any], text: str, number: int, following: str | None) -> None:
-        """An operation of the main process; ``following`` is the text of its next one."""
+    def main_line(
+        self, line: dict[str, Any], text: str, number: int, following: tuple[int, str] | None
+    ) -> None:
+        """An operation of the main process; ``following`` are line and text of its next one."""
         main = self.actors["main"]
         word = text.split()[0]
         call = main.running
@@ -188,8 +190,9 @@ class _Converter:
                 call.op, call.args = "env", {"action": call.op, "actor": name}
             self.finish(call, line, number)
         main.running = None
-        if following is not None and following.split()[0] not in ("bg", "proc"):
-            main.running = self.issue(parse_op(following, self.where(number)), number, "main")
+        if following is not None and following[1].split()[0] not in ("bg", "proc"):
+            later, text = following
+            main.running = self.issue(parse_op(text, self.where(later)), later, "main")
 
     def background_line(self, name: str, line: dict[str, Any], text: str, number: int) -> None:
         """The end of an operation of another actor."""
@@ -260,7 +263,7 @@ def convert14(text: str, path: str) -> Trace:
     lines = list(_lines(text, path))
     converter = _Converter(path)
     own = [(number, str(line["op"]).strip()) for number, line in lines if "who" not in line]
-    following = {number: own[i + 1][1] if i + 1 < len(own) else None for i, (number, _) in enumerate(own)}
+    following = {number: own[i + 1] if i + 1 < len(own) else None for i, (number, _) in enumerate(own)}
     for number, line in lines:
         operation = _want(line, "op", str, f"{path}:{number}").strip()
         who = line.get("who")
