@@ -137,8 +137,14 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
             aim(float(len(self.driver.runner.oracle.finish().rules)), label="rules of the model")
             told(self.driver)
 
-    def weighted(weight: int, ready: Callable[[Driver], bool] = lambda d: True, **args: Any) -> Any:
-        def put(step: Callable[..., None]) -> Callable[..., None]:
+    Step = Callable[..., None]
+
+    def weighted(
+        weight: int, ready: Callable[[Driver], bool] = lambda d: True, **args: Any
+    ) -> Callable[[Step], Step]:
+        """A rule that is listed ``weight`` times, for examples in which it is ``ready``."""
+
+        def put(step: Step) -> Step:
             for i in range(weight):
 
                 def run(self: Any, **drawn: Any) -> None:
@@ -146,8 +152,9 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
                     step(self.driver, **drawn)
 
                 run.__name__ = f"{step.__name__}_{i}" if i else step.__name__
-                made = precondition(lambda self: ready(self.driver))(rule(**args)(run))
-                setattr(Application, run.__name__, made)
+                guard: Any = precondition(lambda self: ready(self.driver))
+                draw: Any = rule(**args)
+                setattr(Application, run.__name__, guard(draw(run)))
             fired[step.__name__] += 0
             return step
 
