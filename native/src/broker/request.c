@@ -196,7 +196,9 @@ do_stats(struct nmp_answer *a)
 
 	memset(&s, 0, sizeof(s));
 	for (h = nmb_handles; h != NULL; h = h->next) {
-		s.handles += !h->gone;
+		if (h->gone)
+			continue;
+		s.handles++;
 		s.sleeping += atomic_load(&nmb_ctx.ctl->sleeping[h->number]);
 	}
 	s.ports = nmb_ports();
