@@ -1,4 +1,4 @@
-"""``netmap-verify coverage``: what of the source, of the rules and of the model is held by clauses and scenarios.
+"""``netmap-verify coverage``: how much of source and model is held by clauses and scenarios.
 
 ``--sources``   every line of the generation's source document against the clauses that cite it
 ``--rules``     every rule of the model: do the scenarios fire it?
@@ -107,9 +107,9 @@ def show_sources(found: Covered) -> None:
     done = len(found.behaviour) - len(found.uncovered)
     listed = sum(len(entry.numbers) for entry in found.listed)
     typer.echo(
-        f"{found.lines.document}: {found.lines.count} lines, {len(found.lines.mechanical)} without behaviour, "
-        f"{listed} listed with a reason; {done} of {len(found.behaviour)} others are in the range of one of "
-        f"{found.clauses} clauses ({found.percent:.1f} %)"
+        f"{found.lines.document}: {found.lines.count} lines, {len(found.lines.mechanical)} without "
+        f"behaviour, {listed} listed with a reason; {done} of {len(found.behaviour)} others are in the range "
+        f"of one of {found.clauses} clauses ({found.percent:.1f} %)"
     )
     if found.uncovered:
         typer.echo(f"not covered: {ranges(found.uncovered)}")
@@ -133,9 +133,7 @@ def show_history(mapped: Mapped) -> None:
 # --- rules --------------------------------------------------------------------------------------
 
 
-def rule_coverage(
-    generation: str, only: str, recordings: bool, quiet: bool
-) -> tuple[bool, dict[str, Any]]:
+def rule_coverage(generation: str, only: str, recordings: bool, quiet: bool) -> tuple[bool, dict[str, Any]]:
     """Every rule of the generation, and how often the scenarios fired it."""
     from ..coverage import rules
 
