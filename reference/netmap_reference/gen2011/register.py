@@ -52,7 +52,7 @@ SELECT_ALL = rule("2011/register/select/all", clause=_SEL, source=lines("1047-10
 SELECT_LOCKED = rule("2011/register/select/locked", clause="2011.register.again", source=lines("1031-1053"))
 REG_NO_PRIV = rule("2011/register/regif/no-memory", clause="2011.register.errors", source=lines("1131-1137"))
 REG_WAIT = rule("2011/register/regif/deleting", clause="2011.register.deleting", source=lines("1139-1145"))
-REG_GIVE_UP = rule("2011/register/regif/gave-up", clause="2011.register.deleting", source=lines("1146-1152"))
+REG_GIVE_UP = rule("2011/register/regif/gave-up", clause="2011.register.gave-up", source=lines("1146-1152"))
 REG_MODE_ON = rule("2011/register/regif/mode-on", clause="2011.register.mode", source=lines("1163-1167"))
 REG_MODE_WAS_ON = rule(
     "2011/register/regif/mode-was-on", clause="2011.register.mode", source=lines("1161-1162")
@@ -62,7 +62,7 @@ REG_DRIVER_FAILED = rule(
 )
 REG_ERROR = rule("2011/register/regif/undone", clause="2011.register.errors", source=lines("1172-1178"))
 REG_NO_CDEVPRIV = rule(
-    "2011/register/regif/no-cdevpriv", clause="2011.register.errors", source=lines("1182-1190")
+    "2011/register/regif/no-cdevpriv", clause="2011.register.private", source=lines("1182-1190")
 )
 REG_OK = rule("2011/register/regif/ok", clause="2011.register.answer", source=lines("1192-1197"))
 DTOR_MORE = rule("2011/register/dtor/others-left", clause="2011.register.last", source=lines("745-746, 795"))
