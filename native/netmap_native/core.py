@@ -28,6 +28,13 @@ struct nmv_reinit nmv_ring_reinit(struct nmv_kring k, struct nmv_user user);
 struct nmv_slot nmv_slot_reinit(struct nmv_slot slot, uint32_t objtotal, uint32_t buf_size, uint32_t *fired);
 _Bool nmv_kring_ordered(struct nmv_kring k);
 
+struct nmv_transfer {
+    struct nmv_kring kring;
+    uint32_t start; uint32_t count; uint32_t publish; uint32_t publishes; uint32_t fired;
+};
+struct nmv_transfer nmv_pipe_txsync_positions(struct nmv_kring k, uint32_t pipe_tail, uint32_t last_complete);
+struct nmv_transfer nmv_pipe_rxsync_positions(struct nmv_kring k, uint32_t pipe_tail);
+
 struct nmv_pool { uint32_t *words; uint32_t total, free, first, reserved; };
 uint32_t nmv_pool_words(uint32_t total);
 void nmv_pool_init(struct nmv_pool *p, uint32_t *words, uint32_t total, uint32_t reserved);
@@ -36,7 +43,7 @@ _Bool nmv_pool_give(struct nmv_pool *p, uint32_t index);
 _Bool nmv_pool_taken(const struct nmv_pool *p, uint32_t index);
 """
 
-#: ``enum nmv_fired``, bit by bit.
+#: ``enum nmv_fired`` and ``enum nmv_pipe_fired``, bit by bit.
 RULES: tuple[str, ...] = (
     "14/ring/tx_prologue/accept",
     "14/ring/tx_prologue/head-outside",
@@ -49,6 +56,12 @@ RULES: tuple[str, ...] = (
     "14/ring/reinit/reset",
     "14/ring/reinit/slot-bad-idx",
     "14/ring/reinit/slot-bad-len",
+    "14/pipe/txsync/nothing-new",
+    "14/pipe/txsync/handed-over",
+    "14/pipe/txsync/published",
+    "14/pipe/txsync/incomplete",
+    "14/pipe/rxsync/nothing-released",
+    "14/pipe/rxsync/released",
 )
 
 POOL_NONE = 0xFFFFFFFF

@@ -1,4 +1,8 @@
-"""The object pool's bitmap against its specification: a set of free indices, lowest first."""
+"""The object pool's bitmap against its twin in the model, a set of indices in use.
+
+Both give the lowest free object and refuse to take back what is not handed out. Reserved objects (buffers 0
+and 1) are in use for ever; in the model its callers see to that, here the pool does.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Any
 
 import pytest
 from netmap_native import core
+from netmap_reference.gen14 import memory as twin
 
 SEED = 20_142
 
@@ -26,27 +31,28 @@ class _Pool:
         self.c = self.ffi.new("struct nmv_pool *")
         self.lib.nmv_pool_init(self.c, self.words, total, reserved)
         self.total, self.reserved = total, min(reserved, total)
-        self.free = set(range(self.reserved, total))
+        self.twin = twin.ObjPool(64, total, frozenset(range(self.reserved)))
         self.check()
 
     def check(self) -> None:
         shown = {i for i in range(32 * len(self.words)) if self.words[i // 32] >> (i % 32) & 1}
         if self.total:
-            assert shown == self.free
-        assert self.c.free == len(self.free)
+            assert shown == set(range(self.total)) - self.twin.used
+        assert self.c.free == self.twin.objfree
 
     def take(self) -> None:
-        want = min(self.free, default=core.POOL_NONE)
+        step = twin.obj_malloc(self.twin, 64)
+        want = step.state.index if step.outcome.ok else core.POOL_NONE
         assert self.lib.nmv_pool_take(self.c) == want
-        self.free.discard(want)
+        self.twin = step.state.pool
         self.check()
 
     def give(self, index: int) -> None:
-        taken = self.reserved <= index < self.total and index not in self.free
+        after = self.twin if index < self.reserved else twin.obj_free(self.twin, index).state
+        taken = after is not self.twin
         assert bool(self.lib.nmv_pool_taken(self.c, index)) == taken
         assert bool(self.lib.nmv_pool_give(self.c, index)) == taken
-        if taken:
-            self.free.add(index)
+        self.twin = after
         self.check()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from netmap_native import core
 from netmap_reference.gen14 import ring as twin
+from netmap_reference.gen14.ports import pipe
 
 SIZES = range(1, 6)
 U32 = (1 << 32) - 1
@@ -181,6 +182,55 @@ def test_index_arithmetic_agrees(c: tuple[Any, Any]) -> None:
     print(f"index arithmetic: {len(triples)} triples compared, 5 functions each")
 
 
+def _transfer(got: Any) -> pipe.Transfer:
+    return pipe.Transfer(_back(got.kring), got.start, got.count, got.publish if got.publishes else -1)
+
+
+def _pipe_cases() -> Iterator[tuple[twin.Kring, int, int]]:
+    """What the pipe's steps read: n, hwcur, rhead, pipe_tail, last_complete; then real krings, random ones.
+
+    The model's steps are for positions of the ring (``hwcur``, ``rhead`` below ``n``) and at most as many
+    complete slots as there are; beyond that Python's integers leave ``uint32_t``, so both stay inside.
+    """
+    for n in SIZES:
+        for hwcur, rhead in product(range(n), repeat=2):
+            for pipe_tail in range(n + 2):
+                for complete in range(twin.distance(hwcur, rhead, n) + 1):
+                    yield twin.Kring(n, hwcur, 101, rhead, 102, 103), pipe_tail, complete
+        for k in _ordered(n):
+            for pipe_tail in range(n):
+                for complete in range(twin.distance(k.hwcur, k.rhead, n) + 1):
+                    yield k, pipe_tail, complete
+    rng = random.Random(SEED + 4)
+    for _ in range(RANDOM_CASES):
+        n = rng.choice((rng.randrange(1, 64), 1024, 4096, 1 << 31, U32))
+        words = [rng.randrange(n) for _ in range(5)]
+        k = twin.Kring(n, *words)
+        yield k, rng.randrange(U32 + 1), rng.randrange(twin.distance(k.hwcur, k.rhead, n) + 1)
+
+
+def test_pipe_positions_agree(c: tuple[Any, Any]) -> None:
+    ffi, lib = c
+    count = published = 0
+    for k, pipe_tail, complete in _pipe_cases():
+        got, want = (
+            lib.nmv_pipe_txsync_positions(_kring(ffi, k), pipe_tail, complete),
+            pipe.pipe_txsync_positions(k, pipe_tail, complete),
+        )
+        assert _transfer(got) == want.state, (k, pipe_tail, complete)
+        assert core.fired(got.fired) == frozenset(want.fired), (k, pipe_tail, complete)
+        got, released = (
+            lib.nmv_pipe_rxsync_positions(_kring(ffi, k), pipe_tail),
+            pipe.pipe_rxsync_positions(k, pipe_tail),
+        )
+        assert _transfer(got) == released.state, (k, pipe_tail)
+        assert core.fired(got.fired) == frozenset(released.fired), (k, pipe_tail)
+        count += 1
+        published += want.state.publish >= 0
+    assert 0 < published < count
+    print(f"pipe positions: {count} states compared, both directions, {published} publish")
+
+
 def test_kring_order_is_what_the_clause_says(c: tuple[Any, Any]) -> None:
     """14.ring.kring-order, against the enumeration of all ordered krings."""
     ffi, lib = c
@@ -193,8 +243,9 @@ def test_kring_order_is_what_the_clause_says(c: tuple[Any, Any]) -> None:
 
 
 def test_every_rule_of_the_contract_has_a_bit() -> None:
-    """The C enum names exactly the contract's rules of the chapter: none forgotten, no deviation repeated."""
+    """The C enums name exactly the contract's rules: none forgotten, no deviation repeated."""
     from netmap_reference.core.step import RULES
 
-    chapter = {r.id for r in RULES.values() if r.id.startswith("14/ring/") and not r.switch}
-    assert set(core.RULES) == chapter
+    chapters = ("14/ring/", "14/pipe/txsync/", "14/pipe/rxsync/")
+    wanted = {r.id for r in RULES.values() if r.id.startswith(chapters) and not r.switch}
+    assert set(core.RULES) == wanted
