@@ -198,15 +198,17 @@ def native_rings(runs: int) -> Iterator[Measurement]:
         program = file("ring_bench")
     except NotBuilt as error:
         raise Absent(str(error)) from None
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[str, list[float]] = {}
     for _ in range(runs):
         done = subprocess.run([str(program)], capture_output=True, text=True)
         if done.returncode:
             raise Absent(f"{program.name} ended with {done.returncode}: {done.stderr.strip()[:200]}")
-        for each in json.loads(done.stdout)["measurements"]:
-            found.setdefault((f"C {each['id']}", each["unit"]), []).append(float(each["value"]))
-    for (id, unit), values in found.items():
-        yield summed(id, unit, values)
+        measured = json.loads(done.stdout)
+        found.setdefault("C empty call", []).append(float(measured["empty_ns"]))
+        for each in measured["functions"]:
+            found.setdefault(f"C {each['name']}", []).append(float(each["ns"]))
+    for id, values in found.items():
+        yield summed(id, "ns/op", values)
 
 
 def native_device(runs: int) -> Iterator[Measurement]:
@@ -255,9 +257,9 @@ def run(runs: int = RUNS, told: Callable[[str], None] = lambda part: None) -> Be
 def _ratios(bench: Bench) -> Iterator[dict[str, Any]]:
     """What one part costs in terms of another, of the same run."""
     model, sync, step = (bench.value(i) for i in ("model tx_prologue", "model sync", "oracle step"))
-    in_c = next((m for m in bench.measurements if m.id == "C tx_prologue"), None)
-    if model and in_c and in_c.unit == "ns/op" and in_c.value:
-        yield _ratio("C tx_prologue over the model's", 1e9 / in_c.value / model)
+    in_c = bench.value("C tx_prologue")
+    if model and in_c:
+        yield _ratio("tx_prologue in C over the model's, operations a second", 1e9 / in_c / model)
     if sync and step:
         yield _ratio("a sync of the model over a step judged by the oracle", sync / step)
     packets = bench.value("user-space device")

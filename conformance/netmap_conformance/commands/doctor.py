@@ -31,7 +31,7 @@ REPORT = "report"
 PLOTS = "report with plots"
 BENCH = "bench"
 HW = "make hwtest"
-FUZZ = "make fuzz"
+FUZZ = "make fuzz, guided by coverage"
 TEST = "make test"
 BUILD = "make native"
 FREEBSD = "the ABI check against FreeBSD's header"
@@ -79,7 +79,7 @@ def examine() -> Iterator[Check]:
     yield _package("ziglang", "dev", (FREEBSD,))
     yield _program("C compiler", (os.environ.get("CC", "cc"), "gcc", "clang"), "gcc or clang", (BUILD,))
     yield _program("make", ("make", "gmake"), "make", (BUILD, TEST))
-    yield _program("clang", ("clang",), "clang, its fuzzer is used", (FUZZ,))
+    yield _program("clang", ("clang",), "clang (without it make fuzz takes random inputs)", (FUZZ,))
     yield _built()
     yield _memfd()
     yield _node(Path("/dev/netmap"))
