@@ -10,7 +10,7 @@ from typing import Any
 
 from netmap_spec import clauses as spec_clauses
 
-from .engine import NO_EXCEPTION, Counterexample, Session, execute
+from .engine import NO_EXCEPTION, Counterexample, Session, execute, fresh_solver_state
 from .engine.smt2 import folder_of
 from .engine.values import plain
 from .obligation import (
@@ -90,6 +90,7 @@ def shown(found: Counterexample) -> dict[str, Any]:
 
 
 def _explore(session: Session, each: Obligation, functions: tuple[Callable[..., Any], ...]) -> None:
+    fresh_solver_state()
     execute(session, each.body, functions)
     session.verify_refutations(each.body, functions)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .errors import EndPath, EngineError
 from .execution import execute
 from .proof import NO_EXCEPTION, Proof
-from .session import RLIMIT, Counterexample, Session
+from .session import RLIMIT, Counterexample, Session, fresh_solver_state
 from .symbols import SymBool, SymInt
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "SymBool",
     "SymInt",
     "execute",
+    "fresh_solver_state",
 ]

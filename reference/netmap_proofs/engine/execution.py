@@ -124,7 +124,8 @@ class Run(Proof):
 
     def goal(self, name: str, *conditions: bool) -> None:
         if not self.known:
-            self.session.check_goal(self, name, z3.And([truth_of(c) for c in conditions]))
+            decided = all(type(c) is bool for c in conditions)
+            self.session.check_goal(self, name, z3.And([truth_of(c) for c in conditions]), decided=decided)
 
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
         refuse_identity(function)

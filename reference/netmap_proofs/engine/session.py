@@ -24,6 +24,16 @@ from .values import concrete
 if TYPE_CHECKING:
     from .execution import Run
 
+
+def fresh_solver_state() -> None:
+    """Start z3 anew, so that an answer does not depend on what this process asked before.
+
+    z3 numbers its terms as they are made, and its choice among models follows the numbers. z3py keeps
+    one global context and makes a new one when it finds none.
+    """
+    z3.z3._main_ctx = None
+
+
 Body = Callable[..., object]
 Functions = tuple[Callable[..., Any], ...]
 
@@ -78,6 +88,7 @@ class Session:
         self.until = until
         self.paths = 0
         self.queries = 0
+        self.exported = 0
         self.proved: dict[str, int] = {}
         self.refuted: dict[str, Counterexample] = {}
         self.unknown: dict[str, int] = {}
@@ -117,16 +128,18 @@ class Session:
 
     # --- goals ------------------------------------------------------------------------------------
 
-    def check_goal(self, run: Run, name: str, term: Any, detail: str = "") -> None:
-        """Can ``term`` be false on this path?"""
+    def check_goal(self, run: Run, name: str, term: Any, detail: str = "", *, decided: bool = False) -> None:
+        """Can ``term`` be false on this path? ``decided``: it holds no symbol, so there is nothing to
+        export."""
         if name in self.refuted:
             return
-        if self.smt2 is None and z3.is_true(z3.simplify(term)):
+        if (decided or self.smt2 is None) and z3.is_true(z3.simplify(term)):
             self.proved[name] = self.proved.get(name, 0) + 1
             return
         answer, solver = self._fresh([*run.path, z3.Not(term)])
         if self.smt2 is not None:
-            write_goal(self.smt2, self.name, name, self.paths, answer, solver)
+            self.exported += 1
+            write_goal(self.smt2, self.name, name, self.exported, answer, solver)
         if answer == "unsat":
             self.proved[name] = self.proved.get(name, 0) + 1
         elif answer == "unknown":

@@ -21,18 +21,13 @@ def folder_of(folder: Path, obligation: str, *, fresh: bool = False) -> Path:
     return target
 
 
-def write_goal(folder: Path, obligation: str, goal: str, path: int, answer: str, solver: Any) -> Path:
-    """Write the query ``path condition and not goal`` and return the file.
+def write_goal(folder: Path, obligation: str, goal: str, number: int, answer: str, solver: Any) -> Path:
+    """Write query ``number``, ``path condition and not goal``, and return the file.
 
     ``unsat`` means the goal holds on that path. Raises ``OSError`` when the folder cannot be written.
     """
-    target = folder_of(folder, obligation)
-    file = target / f"{path:04d}-{_name(goal)}.smt2"
-    number = 1
-    while file.exists():  # one goal checked twice on one path
-        number += 1
-        file = target / f"{path:04d}-{_name(goal)}.{number}.smt2"
-    header = f"; obligation {obligation}\n; goal {goal}, path {path}\n; unsat: the goal holds on this path\n"
+    file = folder_of(folder, obligation) / f"{number:05d}-{_name(goal)}.smt2"
+    header = f"; obligation {obligation}\n; goal {goal}\n; unsat: the goal holds on this path\n"
     status = f"(set-info :status {answer})\n"
     file.write_text(header + status + solver.to_smt2())
     return file

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
+import netmap_proofs
 import pytest
 from netmap_proofs.judge import judge
 from netmap_proofs.obligation import GREEN, REFUTED, REFUTED_AS_RECORDED, Obligation
@@ -57,6 +60,15 @@ def test_a_finding_is_proved_repaired() -> None:
     for each in OBLIGATIONS.values():
         if each.finding is not None:
             assert (each.body.__code__, len(each.functions)) in proved, each.id
+
+
+def test_a_recorded_refutation_is_written_down() -> None:
+    """Under its id, together with the switch that is on."""
+    text = (Path(netmap_proofs.__file__).parents[2] / "FINDINGS.md").read_text()
+    sections = {m[1]: m[0] for m in re.finditer(r"^#+ (F[0-9]+-[0-9]+) .*?(?=^#|\Z)", text, re.S | re.M)}
+    for each in OBLIGATIONS.values():
+        if each.finding is not None:
+            assert all(switch in sections[each.finding] for switch in each.switches), each.id
 
 
 def test_as_written_switches_are_deviations_of_the_model() -> None:
