@@ -106,8 +106,9 @@ class Oracle:
         if call.op == "lost":
             self._inconclusive(done, "every operation of the recording", call.text, call)
             return
-        holding = self._others(call)
+        self._others(call)
         tried = [a for c in self.candidates for a in attempts(c, call, done, self._context)]
+        holding = [c for c in self.candidates if self._held(c, call)]
         tried += [a for c in holding for a in left_out(c, call, done, self._context)]
         self.steps += 1
         self._judge(call, done, tried)
@@ -127,28 +128,25 @@ class Oracle:
                 for c in self.candidates:
                     c.started.pop(n, None)
 
-    def _others(self, call: Call) -> list[Candidate]:
-        """Calls in progress may take effect before the one that returns now.
-
-        Returned are the candidates in which one of them is at work on the same port at this very moment:
-        of two such syncs either may find its ring taken.
-        """
-        holding: list[Candidate] = []
+    def _others(self, call: Call) -> None:
+        """Calls in progress may take effect before the one that returns now."""
         if call.op in _INERT:
-            return holding
+            return
         for other in [o for o in self._open.values() if o.op not in _INERT and o.op != "settle"]:
             more: list[Candidate] = []
             for c in self.candidates:
                 known = c.started.get(other.n)
                 if known is not None and not (known.asleep and other.fd in c.world.woken()):
                     continue
-                now = list(start(c, other, self._context))
-                more += now
+                more += start(c, other, self._context)
                 if _meet(c, call, other):
-                    holding += now
                     more += skipped(c, other, self._context)
             self.candidates = self._bounded(unique([*self.candidates, *more]))
-        return holding
+
+    def _held(self, c: Candidate, call: Call) -> bool:
+        """May a call in progress still hold a ring that this one wants? A sleeping poll holds none."""
+        others = (o for o in self._open.values() if o.n in c.started and not c.started[o.n].asleep)
+        return any(_meet(c, call, other) for other in others)
 
     # --- judging a step -------------------------------------------------------------------------
 
@@ -320,11 +318,15 @@ class Oracle:
 _INERT = frozenset({"sleep", "join", "env", "lost", "fork"})
 
 
+#: The directions whose rings an operation takes.
+_TAKES = {"txsync": {"tx"}, "rxsync": {"rx"}, "poll": {"tx", "rx"}}
+
+
 def _meet(c: Candidate, one: Call, other: Call) -> bool:
-    """Do both calls sync rings of one port?"""
-    if not {one.op, other.op} <= {"txsync", "rxsync", "poll"} or not (c.bound(one.fd) and c.bound(other.fd)):
+    """Do both calls take rings of one port and direction?"""
+    if not _TAKES.get(one.op, set()) & _TAKES.get(other.op, set()):
         return False
-    return c.adapter(one.fd) == c.adapter(other.fd)
+    return c.bound(one.fd) and c.bound(other.fd) and c.adapter(one.fd) == c.adapter(other.fd)
 
 
 def _about(call: Call, kind: str, clause: str, allowed: str, seen: str) -> Finding:
