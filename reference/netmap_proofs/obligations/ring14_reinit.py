@@ -205,7 +205,6 @@ _sequence(
         ring.rx_prologue,
         ring.sync_finalize,
         _reinit_as_written,
-        goal="order: rxsync",
     ),
 )(sequence_body)
 

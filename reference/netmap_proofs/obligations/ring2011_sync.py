@@ -1,4 +1,4 @@
-"""Generation 2011: what a sync takes over, the map to the NIC's ring, re-initialisation, host rings."""
+"""Generation 2011: what a sync takes over, the map to the NIC's ring, re-initialisation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from netmap_reference.core.step import Step
 from netmap_reference.core.words import U32
 from netmap_reference.gen2011 import interrupts, ring, sync
 from netmap_reference.gen2011.memory import BUF_SIZE
-from netmap_reference.gen2011.ports import host
 from netmap_spec import invariants as spec
 
 from ..engine import Proof
@@ -19,17 +18,17 @@ from ..obligation import Control, obligation
 Kring = ring.Kring
 Reading = frozenset[str]
 
-_VALID = "n >= 1, hwcur is a slot of the ring, 0 <= hwavail <= n - 1; cur is any u32."
+VALID = "n >= 1, hwcur is a slot of the ring, 0 <= hwavail <= n - 1; cur is any u32."
 
 
-def _kring(p: Proof) -> Kring:
+def any_kring(p: Proof) -> Kring:
     """A kring between two syncs; the map to the NIC and the driver's flags do not matter here."""
     k = p.symbolic(Kring, "k", hwofs=0, kflags=0)
     p.assume_all([k.n >= 1, k.hwcur >= 0, k.hwcur < k.n, k.hwavail >= 0, k.hwavail <= k.n - 1])
     return k
 
 
-def _in_range(k: Kring) -> list[bool]:
+def in_range(k: Kring) -> list[bool]:
     return [k.hwavail >= 0, k.hwavail <= k.n - 1, k.hwcur >= 0, k.hwcur < k.n]
 
 
@@ -47,7 +46,7 @@ def window_body(
     check_cur: Callable[[int, int], Step[bool]],
     take: Callable[[Kring, int, Reading], Step[sync.Taken]],
 ) -> None:
-    k, cur = _kring(p), p.u32("cur")
+    k, cur = any_kring(p), p.u32("cur")
     inside = p.run(check_cur, cur, k.n).state
     p.goal("cur is refused exactly when it is no slot of the ring", inside == (cur < k.n))
     if not inside:
@@ -56,7 +55,7 @@ def window_body(
     got = p.run(take, k, cur, p.switches).state
     if got.accepted:
         p.goal("accepted: no more than avail slots were claimed", claimed <= k.hwavail)
-        p.goal("accepted: hwcur and hwavail stay in range", *_in_range(got.kring))
+        p.goal("accepted: hwcur and hwavail stay in range", *in_range(got.kring))
         p.goal("accepted: hwcur is cur", got.kring.hwcur == cur, got.kring.n == k.n)
         if claimed <= k.hwavail:
             p.goal("accepted: hwavail is what is left", got.kring.hwavail == k.hwavail - claimed)
@@ -74,7 +73,7 @@ obligation(
     otherwise it is rejected and the kring is unchanged. hwavail never leaves 0 … n-1.""",
     functions=(sync.check_cur, sync.take),
     control=_WINDOW_CONTROL,
-    assumptions=_VALID,
+    assumptions=VALID,
 )(window_body)
 
 
@@ -90,7 +89,7 @@ obligation(
     hwavail becomes negative.""",
     functions=(sync.check_cur, sync.take),
     control=Control("as written, and hwcur does not move", sync.check_cur, _take_keeps_hwcur),
-    assumptions=_VALID,
+    assumptions=VALID,
     switches={sync.IGNORES_AVAIL},
     unreachable={sync.TAKE_TOO_FAR: "as written cur is not compared with avail"},
     finding="F2011-001",
@@ -111,7 +110,7 @@ obligation(
     assumptions="A kring in range with n < 2^30; 0 <= count <= n.",
 )
 def completions(p: Proof, give: Callable[[Kring, int], Step[sync.Taken]]) -> None:
-    k = _kring(p)
+    k = any_kring(p)
     p.assume(k.n < 1 << 30)
     count = p.integer("count", 0)
     p.assume(count <= k.n)
@@ -163,7 +162,7 @@ def _reset_without_wrap(k: Kring, tx: bool, new_cur: int) -> Step[Kring]:
     assumptions="A kring in range with n < 2^30, the NIC restarts at one of its n descriptors.",
 )
 def reset_offset(p: Proof, reset_hwofs: Callable[[Kring, bool, int], Step[Kring]]) -> None:
-    k = _kring(p)
+    k = any_kring(p)
     p.assume(k.n < 1 << 30)
     tx, new_cur = p.truth("tx"), p.integer("new_cur", 0)
     p.assume(new_cur < k.n)
@@ -199,7 +198,7 @@ def _reinit_forgets_flags(
 def reinit_body(
     p: Proof, reinit_positions: Callable[[Kring, int, int, int, int, Reading], Step[ring.Reinit]]
 ) -> None:
-    k = _kring(p)
+    k = any_kring(p)
     p.assume(k.n < U32)
     cur, avail, flags = p.u32("cur"), p.u32("avail"), p.u32("flags")
     errors = p.integer("errors", 0)
@@ -277,105 +276,3 @@ def slot_repair(p: Proof, reinit_slot: Callable[[ring.Slot, int], Step[ring.Slot
         p.goal("a good slot stays", got.slot == slot, got.error == "")
     else:
         p.goal("a bad slot is reported", got.error != "")
-
-
-# --- the host rings ----------------------------------------------------------------------------------------
-
-
-def _from_host_stays(k: Kring, cur: int, switches: Reading) -> Step[host.FromHost]:
-    got = host.from_host(k, cur, switches)
-    return replace(got, state=replace(got.state, kring=replace(got.state.kring, hwcur=k.hwcur)))
-
-
-def from_host_body(p: Proof, from_host: Callable[[Kring, int, Reading], Step[host.FromHost]]) -> None:
-    k, cur = _kring(p), p.u32("cur")
-    p.assume(k.n < 1 << 30)
-    got = p.run(from_host, k, cur, p.switches).state
-    fair = cur < k.n and spec.steps(k.n, k.hwcur, cur) <= k.hwavail
-    p.goal("accepted exactly when no more was taken than there was", got.accepted == fair)
-    p.goal("hwcur and hwavail stay in range", *_in_range(got.kring))
-    if got.accepted:
-        p.goal("accepted: hwcur is cur", got.kring.hwcur == cur)
-        p.goal(
-            "accepted: hwavail is what is left",
-            spec.steps(k.n, k.hwcur, cur) + got.kring.hwavail == k.hwavail,
-        )
-    else:
-        p.goal("rejected: the kring is unchanged", got.kring == k)
-
-
-_from_host = partial(
-    obligation,
-    clauses=("2011.host.rx-window", "2011.ring.cur-inside"),
-    functions=(host.from_host,),
-    control=Control("hwcur does not move", _from_host_stays),
-    assumptions=_VALID + " n < 2^30.",
-)
-
-_from_host(
-    "2011.host.rx-window",
-    statement="""The host receive ring takes back the slots up to cur when they are no more than there were
-    packets, and is unchanged otherwise.""",
-    rules=(host.FROM_OK, host.FROM_BAD_CUR, host.FROM_TOO_FAR),
-)(from_host_body)
-
-_from_host(
-    "2011.host.rx-window.as-written",
-    statement="""As 2011.host.rx-window, but hwavail is reduced before it is compared and stays negative.""",
-    switches={host.DEBITS_FIRST},
-    rules=(host.FROM_OK, host.FROM_BAD_CUR, host.FROM_DEBITED),
-    finding="F2011-004",
-    refutes={"hwcur and hwavail stay in range", "rejected: the kring is unchanged"},
-)(from_host_body)
-
-
-def _position_without_wrap(k: Kring, switches: Reading) -> Step[interrupts.Place | None]:
-    if k.hwavail >= k.n - 1 or k.hwavail < 0:
-        return Step(None, (interrupts.START_FULL,))
-    return Step(interrupts.Place(k.hwcur + k.hwavail), (interrupts.START_PUT,))
-
-
-def position_body(
-    p: Proof, insert_position: Callable[[Kring, Reading], Step[interrupts.Place | None]]
-) -> None:
-    k = p.symbolic(Kring, "k", hwofs=0, kflags=0)
-    p.assume_all([k.n >= 1, k.n < 1 << 30, k.hwcur >= 0, k.hwcur < k.n])
-    p.assume_all([k.hwavail >= -(1 << 31), k.hwavail < 1 << 31])
-    step = p.run(insert_position, k, p.switches)
-    p.goal("no fault", step.outcome.ok)
-    if step.state is not None:
-        p.goal("the packet goes into the ring", step.state.at >= 0, step.state.at < k.n)
-        if k.hwavail >= 0 and step.outcome.ok:
-            p.goal("behind the packets that are there", spec.steps(k.n, k.hwcur, step.state.at) == k.hwavail)
-    else:
-        p.goal("refused only when there is no room", k.hwavail >= k.n - 1 or k.hwavail < 0)
-
-
-_position = partial(
-    obligation,
-    clauses=("2011.host.rx-position", "2011.host.rx-full"),
-    functions=(interrupts.insert_position,),
-    assumptions="n < 2^30, hwcur a slot of the ring, hwavail any int, also a negative one.",
-)
-
-_position(
-    "2011.host.rx-position",
-    statement="A packet from the host stack goes into a free slot of the host ring, or is refused.",
-    control=Control("the position is not wrapped", _position_without_wrap),
-)(position_body)
-
-_position(
-    "2011.host.rx-position.as-written",
-    statement="""As 2011.host.rx-position, with unsigned sums: a negative hwavail larger than hwcur addresses
-    a slot far outside the pool.""",
-    unreachable={interrupts.START_BAD_POS: "as written a negative hwavail is not looked for"},
-    control=Control(
-        "as written, and a full ring takes one more",
-        lambda k, switches: interrupts.insert_position(
-            replace(k, hwavail=k.hwavail - 1) if k.hwavail == k.n - 1 else k, switches
-        ),
-    ),
-    switches={interrupts.START_WRAPS},
-    finding="F2011-005",
-    refutes={"no fault", "the packet goes into the ring"},
-)(position_body)

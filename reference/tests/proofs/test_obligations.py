@@ -17,7 +17,7 @@ from netmap_proofs.obligations import load
 from netmap_spec import clauses
 
 OBLIGATIONS = load()
-SLOW = {"14.pipe.ownership", "14.ring.any-syncs.stores-first-is-harmless", "2011.pool.lowest-first"}
+SLOW = {"14.pipe.ownership", "2011.pool.lowest-first"}
 
 
 def marked(each: Obligation) -> object:
