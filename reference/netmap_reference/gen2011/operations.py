@@ -202,7 +202,7 @@ def buf_put(world: World, args: dict[str, Any]) -> str | None:
     slot = ring.slot[args["slot"]]
     data = bytes.fromhex(args["data"])
     address = ring.off + ring.buf_ofs + slot.buf_idx * ring.nr_buf_size
-    if address + len(data) > world.layout.total:
+    if address < 0 or address + len(data) > world.layout.total:
         return "EFAULT"
     world.region.write(address, data)
     slot.len = len(data)
@@ -214,11 +214,28 @@ def buf_put(world: World, args: dict[str, Any]) -> str | None:
 
 @operation("reload")
 def reload(world: World, args: dict[str, Any]) -> int:
-    """The module is unloaded, which ends every registration, and loaded again; every descriptor is gone."""
+    """The module is unloaded, which ends every registration, and loaded again; every descriptor is gone.
+
+    With ``largest`` the system has only blocks of so many bytes at a first attempt to load; returns its
+    errno's number. The second one succeeds.
+    """
     for fd in sorted(world.fds):
         close_fd(world, {"fd": fd})
     step = module.unload(module.Memory(world.layout, world.pool, world.objs), world.switches)
     world.fire(*step.fired)
     world.lost += (step.state.lost,) if step.state.lost else ()
+    refused = ""
+    if "largest" in args:
+        first = module.load(args["largest"])
+        world.fire(*first.fired)
+        refused = first.outcome.detail
     world.load()
-    return 0
+    return ERRNO[refused]
+
+
+@operation("module_event")
+def module_event(world: World, args: dict[str, Any]) -> int:
+    """The system tells the module something other than load and unload: errno's number."""
+    step = module.other_event()
+    world.fire(*step.fired)
+    return ERRNO[step.outcome.detail]
