@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +32,15 @@ def test_a_missing_compiler_is_one_line(make: Make, tmp_path: Path) -> None:
     assert done.returncode != 0
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1 and "no C compiler" in lines[0]
+
+
+def test_compiles_for_freebsd(make: Make, tmp_path: Path) -> None:
+    """Against FreeBSD's own headers, which the ziglang wheel carries; linking is FreeBSD's business."""
+    if importlib.util.find_spec("ziglang") is None:
+        pytest.skip("the ziglang wheel (dev extra) is not installed")
+    compiler = f"CC={sys.executable} -m ziglang cc -target x86_64-freebsd"
+    done = make("objects", f"BUILD={tmp_path}", compiler)
+    assert done.returncode == 0, done.stderr
 
 
 def test_not_built_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

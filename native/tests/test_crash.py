@@ -8,6 +8,9 @@ ring in order.
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +89,36 @@ def test_a_nics_sender_dies(in_process: Device, crashing: dict[str, str], place:
     assert b.receive() == FRAMES, "on the wire once"
     assert shared.send([b"."]) == 1
     assert b.receive() == [b"."]
+
+
+@pytest.mark.parametrize("place", ["tx-entered", "pipe-slot"])
+def test_a_client_that_is_stopped_in_a_sync(
+    in_process: Device, crashing: dict[str, str], place: str, soon: Callable[[Callable[[], bool]], None]
+) -> None:
+    """14.sync.busy: nobody waits for it. Others leave its ring out, and it ends its sync when it may."""
+    device = in_process
+    shared = Binding(device, "x{1", tx_slots=16, rx_slots=16)
+    b = Binding(device, "x}1")
+    peer = device.spawn_peer(crashing | {"NMD_STOP": place})
+    p = Binding(peer, "x{1")
+    p.put(FRAMES)
+    peer.begin("ioctl", fd=p.fd, code=CODES["NIOCTXSYNC"])
+    state = Path(f"/proc/{peer.pid}/stat")
+    soon(lambda: state.read_text().rsplit(")", 1)[1].split()[0] == "T")
+    assert shared.txsync() == 0
+    assert shared.poll(select.POLLIN, 10) == 0
+    assert b.receive() == []
+    shared.close()
+    assert device.stats()["pipes"] == 1
+    while peer_is_stopped(state):
+        os.kill(peer.pid, signal.SIGCONT)
+    assert peer.finish()["errno"] == 0
+    assert b.receive() == FRAMES
+
+
+def peer_is_stopped(state: Path) -> bool:
+    """It stops once for every slot: go on until it has done them all and waits for its next request."""
+    return state.read_text().rsplit(")", 1)[1].split()[0] != "S"
 
 
 @pytest.mark.parametrize("place", ["pipe-slot", "nic-unpublished", "nic-intent"])

@@ -13,6 +13,10 @@
 
 #include "broker.h"
 
+#ifndef MAP_NORESERVE /* FreeBSD never reserves */
+#define MAP_NORESERVE 0
+#endif
+
 #define PAGE 4096u
 #define ALIGN 64u
 #define MAX_CLUSTER (1u << 22)

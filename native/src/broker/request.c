@@ -23,7 +23,7 @@ nmb_answer(int reply, const struct nmp_answer *a, const int *fds, uint32_t nfds)
 
 		memset(&control, 0, sizeof(control));
 		m.msg_control = &control;
-		m.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		m.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
 		c = CMSG_FIRSTHDR(&m);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
@@ -58,11 +58,14 @@ ring_fds(const struct nmd_bound *b, uint32_t d, int *fds, uint32_t *whose, uint3
 static int
 do_sync(struct nmb_handle *h, const struct nmp_request *q)
 {
+	int error;
+
 	if (q->arg[0] != NMD_TX && q->arg[0] != NMD_RX)
 		return EINVAL;
 	if (h->port == NULL)
 		return ENXIO;
-	return nmd_sync_all(&nmb_ctx, &h->bound, (enum nmd_dir)q->arg[0]);
+	error = nmd_sync_all(&nmb_ctx, &h->bound, (enum nmd_dir)q->arg[0]);
+	return error < 0 ? EIO : error; /* there is nobody else to ask */
 }
 
 static int
@@ -96,7 +99,7 @@ do_scan(struct nmb_handle *h, const struct nmp_request *q, struct nmp_answer *a,
 		atomic_fetch_add(&nmb_ctx.ctl->sleeping[h->number], 1);
 	}
 	a->arg[0] = (uint64_t)revents;
-	return error;
+	return error < 0 ? EIO : error;
 }
 
 static int

@@ -157,8 +157,6 @@ nmd_take(const struct nmd_ctx *c, pthread_mutex_t *m)
 
 	if (error != EBUSY)
 		return error;
-	if (c->patience_ms == 0)
-		return pthread_mutex_lock(m);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += c->patience_ms / 1000;
 	until.tv_nsec += (long)(c->patience_ms % 1000) * 1000000;
@@ -181,7 +179,7 @@ nmd_lock(const struct nmd_ctx *c, uint32_t id, struct nmd_ring *r)
 		repair(c, r);
 		pthread_mutex_consistent(&r->k->lock);
 	} else if (error != 0) {
-		return error == ETIMEDOUT ? EBUSY : EIO;
+		return error == ETIMEDOUT ? NMD_BUSY : EIO;
 	}
 	if (!nmd_resolve(c, id, r) || !nmv_kring_ordered(nmd_positions(r))) {
 		pthread_mutex_unlock(&r->k->lock);
@@ -213,9 +211,11 @@ nmd_notify(const struct nmd_ctx *c, uint32_t id)
 void
 nmd_crash_point(const char *place)
 {
-	const char *where = getenv("NMD_CRASH");
+	const char *die = getenv("NMD_CRASH"), *stop = getenv("NMD_STOP");
 
-	if (where != NULL && strcmp(where, place) == 0)
+	if (die != NULL && strcmp(die, place) == 0)
 		raise(SIGKILL);
+	if (stop != NULL && strcmp(stop, place) == 0)
+		raise(SIGSTOP);
 }
 #endif

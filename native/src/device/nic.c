@@ -25,7 +25,7 @@ nmd_nic_lock(const struct nmd_ctx *c, struct nmd_kring *rx)
 	int error = nmd_take(c, &rx->nic_lock);
 
 	if (error == ETIMEDOUT)
-		return EBUSY;
+		return NMD_BUSY;
 	if (error != 0 && error != EOWNERDEAD)
 		return EIO;
 	if (error == EOWNERDEAD) {

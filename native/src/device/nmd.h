@@ -47,6 +47,7 @@ enum nmd_result {
 	NMD_DONE = 0,
 	NMD_REJECTED = -1, /* head, cur or a slot was wrong: the ring was put back */
 	NMD_BROKER = -2,   /* only the broker can do this one; nothing was changed */
+	NMD_BUSY = -3,	   /* somebody else is at it: left out */
 };
 
 struct nmd_kring {
@@ -120,7 +121,8 @@ struct nmd_ctx {
 	void (*frame_out)(void *arg, uint32_t kring, const uint8_t *data, uint32_t length);
 	struct nmd_partial *(*partial)(void *arg, uint32_t kring);
 	void *arg;
-	uint32_t patience_ms; /* how long to wait for a lock, 0: for ever */
+	/* how long to wait for somebody's sync to end; one that was stopped in it is not waited for */
+	uint32_t patience_ms;
 };
 
 /*
@@ -159,14 +161,14 @@ uint8_t *nmd_buffer(const struct nmd_mem *mem, uint32_t idx); /* NULL: no such b
 uint8_t *nmd_safe_buffer(const struct nmd_mem *mem, uint32_t idx); /* buffer 0 instead of none */
 struct nmv_kring nmd_positions(const struct nmd_ring *r);
 
-int nmd_lock(const struct nmd_ctx *c, uint32_t id, struct nmd_ring *r); /* 0 or errno */
+int nmd_lock(const struct nmd_ctx *c, uint32_t id, struct nmd_ring *r); /* 0, NMD_BUSY or errno */
 int nmd_take(const struct nmd_ctx *c, pthread_mutex_t *m); /* 0, EOWNERDEAD, ETIMEDOUT ... */
 uint32_t nmd_pipe_tail(const struct nmd_ctx *c, const struct nmd_ring *r); /* >= n: impossible */
 int nmd_nic_lock(const struct nmd_ctx *c, struct nmd_kring *rx);
 void nmd_unlock(const struct nmd_ring *r);
 void nmd_reinit(const struct nmd_ctx *c, const struct nmd_ring *r);
 
-/* One ring: NMD_DONE, NMD_REJECTED, NMD_BROKER or an errno. */
+/* One ring: NMD_DONE, NMD_REJECTED, NMD_BROKER, NMD_BUSY or an errno. */
 int nmd_txsync(const struct nmd_ctx *c, uint32_t id);
 /* `forwarded` is set when a host ring put frames into tx rings that have to be sent now. */
 int nmd_rxsync(const struct nmd_ctx *c, const struct nmd_bound *b, uint32_t id, bool *forwarded);
@@ -195,7 +197,7 @@ void nmd_arm(const struct nmd_ctx *c, const struct nmd_bound *b, short events);
 void nmd_wake_all(const struct nmd_ctx *c, const struct nmd_bound *b, short events);
 void nmd_notify(const struct nmd_ctx *c, uint32_t id);
 
-/* Builds for tests die here when $NMD_CRASH names the place; others have nothing. */
+/* Builds for tests die here when $NMD_CRASH names the place, or stop when $NMD_STOP does. */
 #ifdef NMD_TEST_CRASH
 void nmd_crash_point(const char *place);
 #define NMD_CRASH(place) nmd_crash_point(place)

@@ -203,7 +203,7 @@ scan_tx(struct scan *s)
 		result = nmd_txsync(s->c, id);
 		if (result == NMD_BROKER)
 			return NMD_BROKER;
-		if (result != NMD_DONE)
+		if (result != NMD_DONE && result != NMD_BUSY)
 			s->seen |= POLLERR;
 		if (found(s->c, id)) {
 			s->seen |= s->want_tx;
@@ -224,7 +224,7 @@ scan_rx(struct scan *s)
 		result = nmd_rxsync(s->c, s->b, id, &s->send_down);
 		if (result == NMD_BROKER)
 			return NMD_BROKER;
-		if (result != NMD_DONE)
+		if (result != NMD_DONE && result != NMD_BUSY)
 			s->seen |= POLLERR;
 		if (found(s->c, id))
 			s->seen |= s->want_rx;

@@ -19,6 +19,7 @@
 #include "user.h"
 
 #define NUMBERS 65536
+#define PATIENCE_MS 100u
 
 enum state { UNKNOWN, BROKERED, HERE };
 
@@ -231,6 +232,7 @@ take_over(struct local *l, const struct nmp_bind *bind, const int *fds, uint32_t
 	l->ctx.wake = wake;
 	l->ctx.drain = drain;
 	l->ctx.arg = l;
+	l->ctx.patience_ms = PATIENCE_MS;
 	memcpy(l->bound.first, bind->first, sizeof(bind->first));
 	memcpy(l->bound.last, bind->last, sizeof(bind->last));
 	memcpy(l->bound.kring, bind->kring, sizeof(bind->kring));
