@@ -104,6 +104,7 @@ def without(rule: str) -> tuple[dict[str, CodeType], int]:
     """The modules of the model that change when the rule is deleted, and at how many places it was fired."""
     module, constant = homes()[rule]
     generation = module.split(".")[0]
+    switch = deletion.switch_of(tree(module), constant)
     changed: dict[str, CodeType] = {}
     places = 0
     for name in files():
@@ -111,7 +112,7 @@ def without(rule: str) -> tuple[dict[str, CodeType], int]:
             continue
         names = deletion.mentions(tree(name), constant, module.split(".")[-1], name == module)
         if names:
-            made, count = deletion.delete(tree(name), names)
+            made, count = deletion.delete(tree(name), names, switch)
             if count:
                 changed[name] = _compiled(made, name)
                 places += count

@@ -1,6 +1,8 @@
 """What it means to delete a rule, as a transformation of the model's syntax tree.
 
-A rule is deleted wherever the model fires it. What goes with it depends on the form of that place:
+A rule of a switch is deleted with the switch: where it is fired, the switch counts as not set, so that the
+contract decides. Any other rule is deleted wherever the model fires it. What goes with it depends on the
+form of that place:
 
 ``if …:`` with R        The branch that fires R is gone: its condition never holds, what stands in ``else`` or
                        below the ``if`` takes over. An ``else`` or last ``elif`` that only fires R (the rule
@@ -76,13 +78,25 @@ def mentions(tree: ast.Module, constant: str, module: str, own: bool) -> Names:
     return names
 
 
-def delete(tree: ast.Module, names: Names) -> tuple[ast.Module, int]:
+def switch_of(tree: ast.Module, constant: str) -> str:
+    """The constant of the switch that a rule's definition names, empty for none."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            target = node.targets[0]
+            for keyword in node.value.keywords:
+                named = isinstance(target, ast.Name) and target.id == constant and keyword.arg == "switch"
+                if named and isinstance(keyword.value, ast.Name):
+                    return keyword.value.id
+    return ""
+
+
+def delete(tree: ast.Module, names: Names, switch: str = "") -> tuple[ast.Module, int]:
     """A copy of the module without the rule, and at how many places it was fired."""
     made = copy.deepcopy(tree)
     count = 0
     for node in ast.walk(made):
         if isinstance(node, ast.FunctionDef):
-            deleter = _Deleter(node, names)
+            deleter = _Deleter(node, names, switch)
             deleter.run()
             count += deleter.count
     return ast.fix_missing_locations(made), count
@@ -91,20 +105,39 @@ def delete(tree: ast.Module, names: Names) -> tuple[ast.Module, int]:
 class _Deleter:
     """Deletes the rule from one function; nested functions are functions of their own."""
 
-    def __init__(self, function: ast.FunctionDef, names: Names) -> None:
+    def __init__(self, function: ast.FunctionDef, names: Names, switch: str) -> None:
         self.function = function
         self.names = names
+        self.switch = switch
         self.count = 0
         self.removed: set[int] = set()  # positions in the list of the function's returns
         self.returns = [n for n in walk(function.body) if isinstance(n, ast.Return) and n.value is not None]
 
     def run(self) -> None:
+        if self.switch and self._unset():
+            return
         self._flip()
         original = copy.deepcopy(self.returns)
         ended = ends(self.function.body)
         self.function.body = self._block(self.function.body, "function") or [ast.Pass()]
         if self.count and ended and original and not ends(self.function.body):
             self.function.body.append(self._sibling(original))
+
+    def _unset(self) -> bool:
+        """Where the function fires the rule and looks at its switch, the switch is not set."""
+        tests = [n for n in ast.walk(self.function) if isinstance(n, ast.Compare) and self._asks(n)]
+        fired = [n for n in walk(self.function.body) if isinstance(n, ast.stmt) and self._fires(n)]
+        if not (tests and fired):
+            return False
+        for test in tests:
+            # "x in ()" is false and "x not in ()" is true
+            test.comparators = [ast.Tuple([], ast.Load())]
+        self.count = len(fired)
+        return True
+
+    def _asks(self, test: ast.Compare) -> bool:
+        asked = test.left.id if isinstance(test.left, ast.Name) else getattr(test.left, "attr", "")
+        return asked == self.switch and isinstance(test.ops[0], ast.In | ast.NotIn)
 
     # --- where the rule is fired ----------------------------------------------------------------
 

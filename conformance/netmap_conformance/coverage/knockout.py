@@ -123,7 +123,7 @@ def baselines(generation: str) -> list[Baseline]:
     """Every scenario in every reading, on the real model."""
     found = []
     for scenario in scenarios.load(generation):
-        for reading in runs.readings(generation):
+        for reading in runs.readings(scenario):
             if generation == "2011":
                 seen = list(runs.steps2011(scenario, reading))
                 fired = runs.load_rules2011(scenario)

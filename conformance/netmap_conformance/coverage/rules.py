@@ -1,7 +1,8 @@
 """Which rules of a generation the scenarios fire, and which never.
 
-Generation 2011 is run in both readings, because the rules of a deviation fire in the code's own only;
-generation 14 in the contract's, eager and lazy, and as written where a rule belongs to a switch.
+Generation 2011 is run in both readings, because the rules of a deviation fire in the code's own only, and as
+written without each deviation of the scenario's clauses; generation 14 by the contract, eager and lazy,
+and as written.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def measure(generation: str, only: str = "*", recordings: bool = False) -> Fired
     counts: Counter[str] = Counter()
     done = 0
     for scenario in scenarios.load(generation):
-        for reading in runs.readings(generation):
+        for reading in runs.readings(scenario):
             counts.update(runs.fired(scenario, reading))
             done += 1
     if recordings:

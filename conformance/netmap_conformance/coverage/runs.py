@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from netmap_reference.core.outcome import NotModelled as RuleMissing
+from netmap_spec import clauses
 
 from .. import manifest as manifests
 from .. import recordings, runner
@@ -29,13 +30,23 @@ from ..trace import Header, Port, Trace
 
 CONTRACT, AS_WRITTEN, LAZY = "contract", "as-written", "contract, lazy"
 READINGS = {"2011": (CONTRACT, AS_WRITTEN), "14": (CONTRACT, LAZY, AS_WRITTEN)}
+#: As written, except for one deviation.
+WITHOUT = f"{AS_WRITTEN} without "
 #: The manifests whose recordings are those of a generation's code as written.
 WRITTEN = {"2011": "netmap-2011", "14": "linux-netmap"}
 
 
-def readings(generation: str) -> tuple[str, ...]:
-    """The ways in which every scenario of a generation is run."""
-    return READINGS[generation]
+def readings(scenario: Trace) -> list[str]:
+    """The ways in which a scenario is run: one of 2011 also without each deviation of its clauses.
+
+    Real code may have some of the deviations and not others.
+    """
+    found = list(READINGS[scenario.header.generation])
+    if scenario.header.generation == "2011":
+        known = clauses.load()
+        about = (known[c].deviations for c in scenario.header.clauses if c in known)
+        found += dict.fromkeys(WITHOUT + switch for deviations in about for switch in deviations)
+    return found
 
 
 def load_model(generation: str) -> ModuleType:
@@ -45,11 +56,11 @@ def load_model(generation: str) -> ModuleType:
 
 def switches(generation: str, reading: str) -> frozenset[str]:
     """The switches of a reading: none, or all that the generation has."""
-    if reading != AS_WRITTEN:
+    if not reading.startswith(AS_WRITTEN):
         return frozenset()
     module = importlib.import_module(f"netmap_reference.gen{generation}.readings")
     found: frozenset[str] = module.AS_WRITTEN
-    return found
+    return found - {reading.removeprefix(WITHOUT)}
 
 
 # --- generation 2011 ----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ recording                           trace
 ``nic_tx nic_init rx_irq tx_irq
 netmap_reset attach detach inject
 reload reset``                      ``env`` with ``name``
+``meanwhile``                       ``env``, what another thread does as ``op``, ``fd`` and ``args``
 ==================================  =======================================================
 """
 
@@ -42,6 +43,8 @@ ENV = frozenset(
         "inject",
         "reload",
         "reset",
+        "attach_nothing",
+        "module_event",
     )
 )
 _RENAMED = {"ifname": "port", "q": "queue", "what": "request"}
@@ -132,7 +135,17 @@ def to_return(of: int, op: str, recorded: dict[str, Any]) -> Return:
     if op in ("regif", "ginfo", "ioctl"):
         made.out = dict(ret[1])
         return _with_errno(made, ret[0])
-    if op in ("unregif", "txsync", "rxsync", "close", "host_in", "attach"):
+    if op in (
+        "unregif",
+        "txsync",
+        "rxsync",
+        "close",
+        "host_in",
+        "attach",
+        "attach_nothing",
+        "module_event",
+        "reload",
+    ):
         return _with_errno(made, ret)
     if op == "poll":
         made.ret, made.revents = int(bool(ret[0])), event_names(ret[0])
@@ -200,6 +213,10 @@ def _operation(call: Call, fds: dict[str, int], port_of: PortOf) -> tuple[str, d
         return f"{args['side']}_out", {"ifname": args["port"]}
     if op == "sysctl":
         return "sysctl", {"name": args["name"], "v": args["value"]}
+    if op == "env" and args["name"] == "meanwhile":
+        other = Call(n=call.n, op=args["op"], fd=args.get("fd", ""), args=args.get("args", {}))
+        name, inner = _operation(other, fds, port_of)
+        return "meanwhile", {"at": args["at"], "op": name, "args": inner}
     if op == "env" and args["name"] in ENV:
         return _environment(args)
     raise NotModelled(f"generation 2011 has no operation '{op}'")

@@ -160,6 +160,21 @@ def attach_again(world: World, args: dict[str, Any]) -> int:
     return ERRNO[world.attach(iface)]
 
 
+@move("attach_nothing")
+def attach_nothing(world: World, args: dict[str, Any]) -> int:
+    """A driver offers an adapter that names no interface: errno's number."""
+    step = attach.attach(args["queues"], False, True)
+    world.fire(*step.fired)
+    return ERRNO[step.outcome.detail]
+
+
+@move("meanwhile")
+def meanwhile(world: World, args: dict[str, Any]) -> int:
+    """Another thread does ``op`` with ``args`` when the next thread gets to ``at``; see :mod:`.threads`."""
+    world.others.append((args["at"], args["op"], args["args"]))
+    return 0
+
+
 @move("sysctl")
 def sysctl(world: World, args: dict[str, Any]) -> int:
     if args["name"] not in world.sysctl:

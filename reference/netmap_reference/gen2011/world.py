@@ -42,7 +42,7 @@ from ..core.effects import (
 from ..core.memory import Region
 from ..core.outcome import HANG, fault
 from ..core.step import RULES
-from . import attach, module
+from . import attach, module, threads
 from .actions import ACTIONS
 from .attach import Adapter
 from .device import Context, Interface, Panic, Priv
@@ -86,6 +86,7 @@ class World:
         self.held: list[str] = []
         self.events: list[list[Any]] = []
         self.recorded: list[str] = []
+        self.others: list[tuple[str, str, dict[str, Any]]] = []  # see :mod:`.threads`
         self.dead = False
         for config in self.config["ifs"]:
             iface = Interface.from_config(config)
@@ -130,7 +131,7 @@ class World:
         other.region = self.region.clone()
         other.ifs = {name: iface.clone() for name, iface in self.ifs.items()}
         other.coverage, other.inject = self.coverage.copy(), self.inject.copy()
-        for name in ("fds", "privs", "sysctl", "held", "fired", "recorded"):
+        for name in ("fds", "privs", "sysctl", "held", "fired", "recorded", "others"):
             setattr(other, name, getattr(self, name).copy())
         other.events = [list(event) for event in self.events]
         return other
@@ -145,6 +146,7 @@ class World:
             self.lost,
             self.dead,
             tuple(self.held),
+            repr(self.others),
             *(tuple(sorted(d.items())) for d in (self.fds, self.sysctl, self.inject)),
             tuple((fd, self.privs[fd]) for fd in sorted(self.privs)),
             tuple(iface.key() for iface in self.ifs.values()),
@@ -193,7 +195,7 @@ class World:
 
     def run(self, protocol: Protocol, ctx: Context) -> Any:
         """Execute every effect of the protocol for this context and return its result."""
-        return run(protocol, lambda effect: self.execute(effect, ctx))
+        return run(protocol, lambda effect: threads.execute(self, effect, ctx))
 
     def execute(self, effect: Effect, ctx: Context) -> Any:
         """One effect; the answer is what the protocol receives."""
