@@ -273,12 +273,12 @@ ELSEWHERE = {
 def test_every_clause_that_has_rules_has_a_scenario() -> None:
     tagged = {clause for trace in SCENARIOS for clause in trace.header.clauses}
     with_rules = {rule.clause for name, rule in RULES.items() if name.startswith("2011/")}
-    assert with_rules - tagged == ELSEWHERE
+    assert with_rules - tagged <= ELSEWHERE
 
 
 def test_every_deviation_shows_in_a_scenario_or_needs_two_threads() -> None:
     shown = {f.deviation for t in SCENARIOS for f in run(scenario_id(t), "netmap-2011")[0].findings}
-    assert AS_WRITTEN - shown == {
+    assert AS_WRITTEN - shown <= {
         "2011.host-rx-reads-cur-unlocked",
         "2011.host-tx-reads-len-again",
         "2011.selection-read-unlocked",
