@@ -2,8 +2,8 @@
 
 The machine knows what an application can know (what it saw in its rings) and draws its next
 operation from that, good ones more often than bad ones. hypothesis is led towards runs that fire many
-rules of the model (:func:`hypothesis.target`) and shrinks a failing run; what is kept is the
-shrunk run as a trace under ``build/failures``, never a blob. A machine rule that never fired in a whole
+rules of the model (:func:`hypothesis.target`). A failing run is shrunk call by call (:mod:`.shrink`) and
+kept as a trace under ``build/failures``, never as a blob. A machine rule that never fired in a whole
 campaign fails it: such a campaign did not test what it claims.
 
 hypothesis is imported when a campaign starts, not before.
@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .expressions import ExpressionError
 from .manifest import Manifest
 from .oracle import Finding
-from .runner import BUILD, FAILURES, Runner, kept_name
+from .runner import BUILD, FAILURES, SETTLE, Runner, run
 from .scn_ops import parse_op
+from .shrink import rebuilt, shrink
 from .suite import Entry, one_line
-from .targets import Target
+from .targets import Target, TargetError
 from .trace import FORMAT, Header, Port, Return, Trace
 
 STEPS = 40
@@ -73,6 +75,7 @@ class Driver:
             seed=seed,
         )
         scenario = Trace(header=header, events=[], path=f"random-{seed}")
+        self.manifest = manifest
         self.runner = Runner(target, scenario, manifest, None)
         self.nic = bool(header.ports)
         self.wire = self.nic and "wire" in target.capabilities()
@@ -89,7 +92,7 @@ class Driver:
         self._learn()
         if self.runner.stopped:
             findings = self.runner.finish().findings
-            worst = next((f for f in findings if f.kind != "DEVIATION"), None)
+            worst = worst_of(findings)
             raise Disagreement(str(worst) if worst else "the run stopped")
         return done
 
@@ -119,11 +122,29 @@ class Driver:
         self.do(f"close {handle}")
 
 
+@dataclass(frozen=True)
+class Rule:
+    """One thing an application does: how often, when it can, and with which drawn arguments."""
+
+    name: str
+    weight: int
+    ready: Callable[[Driver], bool]
+    step: Callable[..., None]
+    args: dict[str, Any]
+
+
 def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Driver], None]) -> Any:
-    """The state machine's class. ``fired`` counts its rules, ``told`` is shown every example at its end."""
+    """The state machine's class. ``fired`` counts its rules, ``told`` is shown every example at its end.
+
+    hypothesis would draw its rules evenly and leave some out of an example altogether; deep states need
+    the frequent ones often, so one rule of the machine draws among ours by weight.
+    """
     from hypothesis import strategies as st
     from hypothesis import target as aim
-    from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+    from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+    table = rules(st)
+    fired.update({r.name: 0 for r in table})
 
     class Application(RuleBasedStateMachine):
         """What applications do, in a random order."""
@@ -132,30 +153,45 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
             super().__init__()
             self.driver = make()
 
+        def begin(self, nic: bool) -> None:
+            """Most of what can go wrong needs both ends of a pipe."""
+            self.driver.open("A", "x{1", "")
+            self.driver.open("B", "x}1", "")
+            if nic and self.driver.nic:
+                self.driver.open("C", "v0", "")
+
+        def step(self, data: Any) -> None:
+            """One rule that is ready, by weight."""
+            ready = [r for r in table for _ in range(r.weight) if r.ready(self.driver)]
+            chosen = data.draw(st.sampled_from(ready), label="rule")
+            drawn = {name: data.draw(strategy) for name, strategy in chosen.args.items()}
+            fired[chosen.name] += 1
+            chosen.step(self.driver, **drawn)
+
         def teardown(self) -> None:
-            """Tell how many rules of the model this example fired."""
+            """Everything is due at the end; then tell how many rules of the model this example fired."""
+            if not self.driver.runner.stopped:
+                self.driver.do("settle")
             aim(float(len(self.driver.runner.oracle.finish().rules)), label="rules of the model")
             told(self.driver)
 
-    Step = Callable[..., None]
+    # Applied as functions: hypothesis's decorators have no types.
+    start: Any = initialize(nic=st.booleans())
+    each: Any = rule(data=st.data())
+    Application.begin = start(Application.begin)  # type: ignore[method-assign]
+    Application.step = each(Application.step)  # type: ignore[method-assign]
+    return Application
+
+
+def rules(st: Any) -> list[Rule]:
+    """The rules and their weights; ``st`` is hypothesis's module of strategies."""
+    table: list[Rule] = []
 
     def weighted(
         weight: int, ready: Callable[[Driver], bool] = lambda d: True, **args: Any
-    ) -> Callable[[Step], Step]:
-        """A rule that is listed ``weight`` times, for examples in which it is ``ready``."""
-
-        def put(step: Step) -> Step:
-            for i in range(weight):
-
-                def run(self: Any, **drawn: Any) -> None:
-                    fired[step.__name__] += 1
-                    step(self.driver, **drawn)
-
-                run.__name__ = f"{step.__name__}_{i}" if i else step.__name__
-                guard: Any = precondition(lambda self: ready(self.driver))
-                draw: Any = rule(**args)
-                setattr(Application, run.__name__, guard(draw(run)))
-            fired[step.__name__] += 0
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        def put(step: Callable[..., None]) -> Callable[..., None]:
+            table.append(Rule(step.__name__, weight, ready, step, args))
             return step
 
         return put
@@ -174,14 +210,14 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
         return bool(d.bound)
 
     @weighted(
-        3, lambda d: len(d.bound) < len(HANDLES), end=st.sampled_from(sorted(ENDS)), quiet=st.booleans()
+        2, lambda d: len(d.bound) < len(HANDLES), end=st.sampled_from(sorted(ENDS)), quiet=st.booleans()
     )
     def open(d: Driver, end: str, quiet: bool) -> None:
         handle = next(h for h in HANDLES if h not in d.bound)
         if end != "v0" or d.nic:
             d.open(handle, end, "flags=NR_NO_TX_POLL" if quiet else "")
 
-    @weighted(1, bound, which=pick)
+    @weighted(1, lambda d: len(d.bound) > 2, which=pick)
     def close(d: Driver, which: int) -> None:
         d.close(some(d, which))
 
@@ -214,12 +250,13 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
     def poll(d: Driver, which: int, events: str) -> None:
         d.do(f"poll {some(d, which)} {events} 0")
 
-    @weighted(2, bound, which=pick, at=pick, flags=st.sampled_from((0, 1, 2, 0x20, 0x21, 0x80)), length=pick)
+    @weighted(4, bound, which=pick, at=pick, flags=st.sampled_from((0, 1, 2, 0x20, 0x21, 0x80)), length=pick)
     def mark(d: Driver, which: int, at: int, flags: int, length: int) -> None:
         fd = some(d, which)
         tx = ring(d, fd, "tx", at)
         if d.bound[fd].free(tx):
             d.do(f"slot {fd} {tx} head flags={flags} len={14 + length % 1500} ptr={length}")
+            d.do(f"set {fd} {tx} both=head+1")
 
     @weighted(2, bound, which=pick, other=pick, at=pick, at2=pick)
     def swap(d: Driver, which: int, other: int, at: int, at2: int) -> None:
@@ -257,11 +294,11 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
     def collect(d: Driver) -> None:
         d.do("frames v0 wire")
 
-    @weighted(2, bound)
+    @weighted(4, bound)
     def settle(d: Driver) -> None:
         d.do("settle")
 
-    return Application
+    return table
 
 
 def campaign(target: Target, manifest: Manifest, examples: int, seed: int, build: Path = BUILD) -> Entry:
@@ -270,7 +307,7 @@ def campaign(target: Target, manifest: Manifest, examples: int, seed: int, build
     The same seed gives the same runs. Raises :class:`~.errors.UserError` without hypothesis.
     """
     try:
-        from hypothesis import HealthCheck, Verbosity, settings
+        from hypothesis import HealthCheck, Phase, Verbosity, settings
         from hypothesis import seed as seeded
         from hypothesis.stateful import get_state_machine_test
     except ImportError as error:
@@ -291,6 +328,7 @@ def campaign(target: Target, manifest: Manifest, examples: int, seed: int, build
     made = machine(lambda: Driver(target, manifest, seed), fired, told)
     how = settings(
         max_examples=examples,
+        phases=(Phase.generate, Phase.target),
         stateful_step_count=STEPS,
         database=None,
         deadline=None,
@@ -313,9 +351,31 @@ def campaign(target: Target, manifest: Manifest, examples: int, seed: int, build
 
 def failed(entry: Entry, driver: Driver, message: str, build: Path) -> Entry:
     """The entry of a campaign that found something: the shrunk run's findings, and where it is kept."""
+    whole = driver.runner.trace()
     judged = driver.runner.finish()
+    wanted = worst_of(judged.findings)
+    small = whole.scenario()
+    if wanted is not None:
+        # The syncs that a settle made are not the scenario's own.
+        own = [c for c in whole.calls() if c.text != SETTLE or c.op == "settle"]
+        small = rebuilt(whole, own)
+
+        def shows(candidate: Trace) -> bool:
+            try:
+                found = worst_of(
+                    run(driver.runner.target, candidate, driver.manifest, build=None)[1].findings
+                )
+            except (ExpressionError, TargetError):
+                return False
+            return found is not None and (found.kind, found.clause) == (wanted.kind, wanted.clause)
+
+        if shows(small):
+            small = shrink(small, shows)
+            runner = Runner(driver.runner.target, small, driver.manifest, None)
+            judged = runner.run()
+            driver.runner = runner
     entry.findings = judged.findings
-    worst: Finding | None = next((f for f in judged.findings if f.kind != "DEVIATION"), None)
+    worst = worst_of(judged.findings)
     entry.verdict = "INCONCLUSIVE" if worst is None or worst.kind == "NOT_MODELLED" else worst.kind
     entry.reason = one_line(worst) if worst else message
     kept = driver.runner.keep(build / FAILURES)
@@ -323,4 +383,9 @@ def failed(entry: Entry, driver: Driver, message: str, build: Path) -> Entry:
     return entry
 
 
-__all__ = ["Disagreement", "Driver", "campaign", "kept_name"]
+def worst_of(findings: list[Finding]) -> Finding | None:
+    """The first finding that is no listed deviation."""
+    return next((f for f in findings if f.kind != "DEVIATION"), None)
+
+
+__all__ = ["Disagreement", "Driver", "campaign"]

@@ -7,6 +7,7 @@ that sleeps lets the environment move until it is woken or nothing moves any mor
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from netmap_reference.core.choice import eager
@@ -265,14 +266,18 @@ class ReferenceTarget(Api14Target):
         return Return(of=call.n)
 
     def quiet(self) -> bool:
-        """Would an eager environment, and a sync of every descriptor, change nothing?"""
+        """Would an eager environment, and a sync of every descriptor, show nobody anything new?"""
         world = self._world.clone()
-        before = world.key()
+        before = self._visible(world)
         world.tau(eager)
         for process, fd in self._mappings:
             world.txsync(fd, eager, process)
             world.rxsync(fd, eager, process)
-        return bool(world.key() == before)
+        return self._visible(world) == before
+
+    def _visible(self, world: World) -> list[Hashable]:
+        """The bytes that applications map."""
+        return [world.region(fd).key() for _, fd in self._mappings]
 
 
 class Live:
