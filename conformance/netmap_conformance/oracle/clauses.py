@@ -95,10 +95,11 @@ def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str], kind: str = 
     if field in ("ret", "errno", "outcome"):
         if call.op == "poll":
             return _poll_clause(rules)
-        deciding = (
-            [] if mismatch.allowed in ("OK", "0") else [r.clause for r in rules if decides_return(r.id)]
-        )
-        return deciding[-1] if deciding else operation_clause(call.op)
+        deciding = [r.clause for r in rules if decides_return(r.id)]
+        expected_success = mismatch.allowed in ("OK", "0")
+        if expected_success or not deciding or call.op not in OPERATIONS:
+            return operation_clause(call.op)
+        return deciding[-1]
     if field == "revents":
         return _poll_clause(rules)
     if field in ("head", "cur", "tail") or field.startswith("slot"):

@@ -1,0 +1,270 @@
+"""The recordings of real netmap: what the model covers is accepted step by step, the rest is listed by the
+rule that is missing, and a recording that was tampered with is rejected at the place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from netmap_conformance import manifest as manifests
+from netmap_conformance.oracle import Judgement, judge
+from netmap_conformance.recordings import DATA, convert, recording_id
+from netmap_conformance.recordings.convert14 import convert14
+from netmap_reference.core.step import RULES
+from netmap_spec import clauses
+
+FILES = {recording_id(path): path for path in sorted((DATA / "14").rglob("*.jsonl"))}
+
+#: Recordings that show a known difference between the code and its texts, with the readings that explain it.
+DEVIATIONS = {
+    "native/nic_veth_forward": {"14.reinit-trusts-user"},
+    "native/nic_veth_rx_full": {"14.reinit-trusts-user"},
+    "pipe_do_rx_poll": {"14.do-rx-poll-ignored"},
+    "pipe_poll_wakeup_thread": {"14.reinit-trusts-user"},
+    "pipe_ring_selection": {"14.pipe-copies-fake-ring"},
+    "pipe_timestamp": {"14.tx-not-stamped"},
+    "pipe_user_writes_tail": {"14.reinit-trusts-user"},
+}
+
+#: What the model does not have yet, and the recordings that get that far.
+NOT_MODELLED = {
+    "14/control/0": ["ctl_header_bad"],
+    "14/control/parameter/default-pipes": ["params"],
+    "14/control/sync-kloop-start": ["ctl_unbound"],
+    "14/control/vale-attach": ["vale_attach_nic"],
+    "14/control/vale-list": ["vale_list"],
+    "14/control/vale-newif": ["vale_newif"],
+    "14/control/vale-polling-enable": ["vale_polling"],
+    "14/legacy/ginfo": ["legacy_api"],
+    "14/register/monitor": [
+        *("monitor_errors", "monitor_full", "monitor_pipe_tx", "monitor_pipe_zcopy", "monitor_two"),
+    ],
+    "14/register/null": ["null_port", "null_port_extra"],
+    "14/register/options": [
+        *("csb_basic", "csb_eventfds", "extmem", "kloop_mode", "option_offsets", "option_offsets_bad"),
+        *("option_offsets_two_users", "options_unknown"),
+    ],
+    "14/register/vale": [
+        *("ctl_names_bad", "monitor_vale_zcopy_both", "pipe_parent_vale", "port_info", "vale_alone"),
+        *("vale_basic", "vale_broadcast_one_full", "vale_close_unsynced", "vale_dst_port_flag"),
+        *("vale_exclusive", "vale_full_drop", "vale_full_no_rxsync", "vale_indirect", "vale_learning"),
+        *("vale_mac_back", "vale_mem_ids", "vale_mem_share", "vale_morefrag_too_many"),
+        *("vale_morefrag_trailing", "vale_multi_ring", "vale_names", "vale_no_learn", "vale_poll_out_full"),
+        *("vale_port_hdr", "vale_short_packets", "vale_slot_flags_cross", "vale_slots_bounds", "vale_swap"),
+        "vale_wakeup",
+    ],
+}
+MISSING = {name: rule for rule, names in NOT_MODELLED.items() for name in names}
+ACCEPTED = [name for name in FILES if name not in MISSING]
+
+
+@cache
+def manifest(name: str) -> manifests.Manifest:
+    return manifests.load("linux-netmap-native-drivers" if name.startswith("native/") else "linux-netmap")
+
+
+@cache
+def judged(name: str) -> Judgement:
+    return judge(convert(FILES[name]), manifest(name))
+
+
+def test_the_slice_is_what_was_asked_for() -> None:
+    assert len(FILES) == 106
+    assert set(MISSING) | set(DEVIATIONS) <= set(FILES)
+    assert len(ACCEPTED) >= 50
+    pipes = [name for name in FILES if name.startswith("pipe_")]
+    assert [name for name in pipes if name in MISSING] == ["pipe_parent_vale"], "its parent is a VALE port"
+    assert not [name for name in FILES if name.removeprefix("native/").startswith("nic_") and name in MISSING]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted_step_by_step(name: str) -> None:
+    judgement = judged(name)
+    assert {f.deviation for f in judgement.findings} == DEVIATIONS.get(name, set())
+    assert judgement.verdict == ("DEVIATION" if name in DEVIATIONS else "PASS"), judgement.findings
+    assert judgement.steps == len(list(convert(FILES[name]).calls())) - _unreturned(name)
+    assert judgement.rules
+    assert set(judgement.rules) <= set(RULES)
+    for finding in judgement.findings:
+        assert finding.clause in clauses.load() and finding.reason
+
+
+def _unreturned(name: str) -> int:
+    trace = convert(FILES[name])
+    return len(list(trace.calls())) * 2 - len(trace.events)
+
+
+@pytest.mark.parametrize("name", sorted(MISSING))
+def test_not_yet_modelled_and_why(name: str) -> None:
+    judgement = judged(name)
+    assert judgement.verdict == "NOT_MODELLED", "accepted now? take it off the list"
+    assert [f.reason for f in judgement.findings] == [MISSING[name]]
+
+
+@pytest.mark.parametrize("name", sorted(DEVIATIONS))
+def test_without_the_manifest_the_same_is_a_violation(name: str) -> None:
+    judgement = judge(convert(FILES[name]))
+    (finding,) = judgement.findings
+    assert (judgement.verdict, finding.kind) == ("VIOLATION", "VIOLATION")
+    assert finding.clause in clauses.load()
+
+
+# --- tampering --------------------------------------------------------------------------------
+
+Line = dict[str, Any]
+
+
+def tampered(name: str, change: Callable[[list[Line]], Any]) -> Judgement:
+    """The judgement on a recording whose lines were changed."""
+    path = FILES[name]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    change(lines)
+    return judge(convert14("\n".join(map(json.dumps, lines)), str(path)), manifest(name))
+
+
+def at(lines: list[Line], op: str, nth: int = 0) -> Line:
+    """The ``nth`` line of an operation."""
+    return [line for line in lines if line["op"].split()[0] == op][nth]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "clause", "step"),
+    [
+        pytest.param(
+            "pipe_basic",
+            lambda x: at(x, "txsync", 1)["rings"]["tx0"].update(tail=3),
+            "14.pipe.txsync", 13,
+            id="pipe: a tail",
+        ),
+        pytest.param(
+            "pipe_basic",
+            lambda x: at(x, "rxsync")["rings"]["rx0"]["changed"][1].__setitem__(1, 1028),
+            "14.pipe.rxsync", 9,
+            id="pipe: a buffer index",
+        ),
+        pytest.param(
+            "pipe_basic",
+            lambda x: at(x, "mmap")["rings"]["tx0"]["slots"][2].__setitem__(1, 7),
+            "14.memory.fresh-ring", 5,
+            id="pipe: a buffer that another slot of the ring has",
+        ),
+        pytest.param(
+            "pipe_exclusive",
+            lambda x: at(x, "reg", 1).update(errno="EINVAL"),
+            "14.register.exclusive", 5,
+            id="REGISTER: another errno",
+        ),
+        pytest.param(
+            "pipe_exclusive",
+            lambda x: at(x, "reg", 1).update(ret=0, errno="0"),
+            "14.register.exclusive", 5,
+            id="REGISTER: success",
+        ),
+        pytest.param(
+            "pipe_basic",
+            lambda x: at(x, "reg")["out"].update(nr_tx_slots=1000),
+            "14.register.sizes", 3,
+            id="REGISTER: an output field",
+        ),
+        pytest.param(
+            "pipe_poll_semantics",
+            lambda x: at(x, "poll", 1).update(ret=0, revents=""),
+            "14.poll.ready", 8,
+            id="poll: not ready",
+        ),
+        pytest.param(
+            "pipe_basic",
+            lambda x: at(x, "bytes").update(hex="00" * 20),
+            "14.pipe.rxsync", 10,
+            id="pipe: bytes",
+        ),
+        pytest.param(
+            "nic_veth_open",
+            lambda x: at(x, "txsync")["rings"]["tx0"].update(tail=2),
+            "14.nic.reclaim", 9,
+            id="NIC: a tail beyond what was sent",
+        ),
+        pytest.param(
+            "nic_veth_open",
+            lambda x: at(x, "rxsync")["rings"]["rx0"]["changed"][0].__setitem__(2, 61),
+            "14.nic.rxsync", 11,
+            id="NIC: a length",
+        ),
+        pytest.param(
+            "native/nic_e1000_swap",
+            lambda x: at(x, "poll")["rings"]["rx0"]["changed"][0].__setitem__(1, 517),
+            "14.nic.rxsync", 15,
+            id="NIC: a buffer nobody gave it",
+        ),
+        pytest.param(
+            "native/nic_veth_host_rings",
+            lambda x: at(x, "txsync")["rings"]["tx1"].update(tail=1023),
+            "14.host.tx", 15,
+            id="host ring: a tail",
+        ),
+        pytest.param(
+            "pipe_basic",
+            lambda x: x.remove(at(x, "txsync")),
+            "14.pipe.rxsync", 9,
+            id="a txsync left out",
+        ),
+        pytest.param(
+            "pipe_basic",
+            lambda x: x.remove(at(x, "rxsync", 1)),
+            "14.pipe.txsync", 13,
+            id="an rxsync left out",
+        ),
+        pytest.param(
+            "pipe_basic",
+            lambda x: x.remove(at(x, "mmap")),
+            "14.memory.mmap", 7,
+            id="an mmap left out",
+        ),
+        pytest.param(
+            "pipe_basic",
+            lambda x: x.remove(at(x, "set")),
+            "14.ring.tail-published", 12,
+            id="a store left out",
+        ),
+    ],
+)  # fmt: skip
+def test_a_changed_recording_is_rejected_at_the_place(
+    name: str, change: Callable[[list[Line]], Any], clause: str, step: int
+) -> None:
+    judgement = tampered(name, change)
+    assert judgement.verdict == "VIOLATION"
+    finding = judgement.findings[-1]
+    assert (finding.kind, finding.clause, finding.step) == ("VIOLATION", clause, step)
+    assert finding.allowed and finding.seen
+
+
+@pytest.mark.parametrize("name", ["pipe_basic", "pipe_close_pending", "nic_veth_open", "pipe_proc_killed"])
+def test_no_line_can_go_unnoticed(name: str) -> None:
+    """Whatever line is left out, the recording is not accepted; at the least there is a hole."""
+    count = len(FILES[name].read_text().splitlines())
+    for i in range(count - 1):
+        try:
+            judgement = tampered(name, lambda lines, i=i: lines.pop(i))  # type: ignore[misc]
+        except ValueError as malformed:
+            assert str(malformed).startswith(str(FILES[name]))
+        else:
+            if name == "pipe_proc_killed" and judgement.verdict == "PASS":
+                # The process was killed after this operation: it may as well have been killed in it.
+                assert i == 8
+                continue
+            assert judgement.findings[0].kind in ("VIOLATION", "INCONCLUSIVE"), (i, judgement.findings)
+
+
+def test_data_is_what_was_recorded() -> None:
+    """Each recording has its scenario beside it, operation for operation."""
+    for name, path in FILES.items():
+        scenario = Path(str(path).removesuffix(".jsonl") + ".scn")
+        asked = [s for s in map(str.strip, scenario.read_text().splitlines()) if s and not s.startswith("#")]
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        done = [line["op"].strip() for line in lines if "who" not in line]
+        assert done == asked, name
