@@ -240,6 +240,14 @@ def test_a_rule_or_a_deviation_leads_to_its_clause(capsys: pytest.CaptureFixture
     assert "14.ring.reinit-resets" in capsys.readouterr().out
 
 
+def test_a_finding_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "f14-001", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["id"] == "F14-001" and model.REINIT_TRUSTS_USER in told["text"]
+    assert main(["explain", "F14-001"]) == 0
+    assert told["title"] in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from netmap_conformance.cli import main
 from netmap_conformance.picture import ring_picture
-from netmap_conformance.report import matrix, plots, view
+from netmap_conformance.report import findings, matrix, plots, view
 from netmap_conformance.report.results import load, load_all
 from netmap_conformance.report.steps import steps
 from netmap_conformance.trace import Call, Header, Return, See, Trace, write
@@ -270,6 +270,19 @@ def test_a_step_shows_the_rings_it_changed_only() -> None:
     assert [[r.name for r in s.rings] for s in drawn] == [["A tx0", "A rx0"], [], ["A tx0"]]
     assert drawn[2].rings[0].slot(0) == ("kernel", 10, 60, 0)
     assert drawn[2].rings[0].slot(2) == ("user", 12, 0, 0)
+
+
+def test_findings_md_is_read_by_id() -> None:
+    first = "# F\n## F14-001 · one\ntext\n```\n# no heading\n```\n"
+    found = findings.parse(first + "### plain\nlost\n#### F2011-002 · two\nmore\n")
+    assert list(found) == ["F14-001", "F2011-002"]
+    assert found["F14-001"].text == "text\n```\n# no heading\n```" and found["F2011-002"].title == "two"
+
+
+def test_every_finding_of_the_project_is_on_the_page(tmp_path: Path) -> None:
+    page, _ = report(tmp_path, tmp_path / "absent")
+    assert findings.load()
+    assert set(findings.load()) <= set(page.ids)
 
 
 # --- what can go wrong ----------------------------------------------------------------------------

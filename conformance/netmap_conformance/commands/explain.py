@@ -1,4 +1,4 @@
-"""``netmap-verify explain``: a clause, a rule, a deviation, or a line of the kernel's log, in words.
+"""``netmap-verify explain``: a clause, a rule, a deviation, a finding, or a line of the kernel's log.
 
 Exit status: 0 when it could be explained; 2 for an id nobody knows or text that is no complaint of
 netmap's.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..logline import Diagnosis
+    from ..report.findings import Found
     from ..report.matrix import Row
 
 
@@ -30,8 +31,8 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Argument(
                 metavar="[ID | LOG LINE]",
-                help="A clause (14.ring.tx-window), a rule, a deviation, or a line of the kernel's log; "
-                "without it, log lines are read from standard input.",
+                help="A clause (14.ring.tx-window), rule, deviation or finding, or a line of the kernel's "
+                "log; without it, log lines are read from standard input.",
             ),
         ] = None,
         slots: int = typer.Option(0, "--slots", min=0, help="Slots of the ring in the log line, if known."),
@@ -78,8 +79,11 @@ def _list(as_json: bool) -> None:
 
 
 def _explain_id(name: str, as_json: bool) -> None:
-    from ..report import matrix
+    from ..report import findings, matrix
 
+    if name.upper() in findings.load():
+        _show_finding(findings.load()[name.upper()], as_json)
+        return
     rows = {row.clause.id: row for row in matrix.rows()}
     rule = matrix.rules().get(name)
     by_switch = [row for row in rows.values() if name in (d.split()[0] for d in row.clause.deviations)]
@@ -90,7 +94,7 @@ def _explain_id(name: str, as_json: bool) -> None:
     elif by_switch:
         chosen = by_switch
     else:
-        raise UserError(_unknown(name, [*rows, *matrix.rules()]))
+        raise UserError(_unknown(name, [*rows, *matrix.rules(), *findings.load()]))
     if as_json:
         typer.echo(json.dumps([_row_json(row) for row in chosen], indent=2))
         return
@@ -102,6 +106,20 @@ def _explain_id(name: str, as_json: bool) -> None:
         console.print(f"{name} is a deviation from:", markup=False)
     for row in chosen:
         _show(console, row)
+
+
+def _show_finding(found: Found, as_json: bool) -> None:
+    from rich.markdown import Markdown
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+        return
+    console = _console()
+    console.print()
+    console.print(Text.assemble((found.id, "bold"), "  ", found.title))
+    console.print(Padding(Markdown(found.text), (1, 2)))
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from ..drawing.svg import STYLE as RING_STYLE
 from ..errors import write_file
 from ..picture import RingPicture
-from . import matrix, plots, steps, summary, view
+from . import findings, matrix, plots, steps, summary, view
 from .results import Results
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -74,6 +74,8 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
         proofs=_proofs(results),
         findings=[_finding(f) for f in view.findings(results)],
         deviations=view.deviations(results),
+        known_findings=findings.load(),
+        shown_by=_shown_by(results),
         not_modelled=view.not_modelled(results),
         unused=sorted(set(matrix.rules()) - view.rules_used(results)) if _ran(results) else None,
         walk=_walk(),
@@ -119,6 +121,15 @@ def _proofs(results: Results) -> list[dict[str, Any]]:
     return found + [
         {**blank, "id": p.id, "clauses": p.clauses, "statement": p.statement} for p in waiting
     ]
+
+
+def _shown_by(results: Results) -> dict[str, list[str]]:
+    """Finding id -> the obligations that show it."""
+    shown: dict[str, list[str]] = defaultdict(list)
+    for each in (results.prove or {"obligations": []})["obligations"]:
+        if each["finding"]:
+            shown[each["finding"]].append(each["id"])
+    return shown
 
 
 def _finding(found: view.Finding) -> dict[str, Any]:
