@@ -55,9 +55,9 @@ def report(generation: Generation, figures: Figures) -> list[str]:
     reachable = generation.rules - set(generation.unreachable)
     never = figures.never(generation)
     lines = [
-        f"generation {generation.name}, contract reading, seed {figures.seed}: {figures.operations} operations "
-        f"on {figures.episodes} machines in {figures.seconds:.1f} s ({rate:.0f}/s), "
-        f"{figures.whole_checks} whole checks",
+        f"generation {generation.name}, contract reading, seed {figures.seed}: "
+        f"{figures.operations} operations on {figures.episodes} machines in "
+        f"{figures.seconds:.1f} s ({rate:.0f}/s), {figures.whole_checks} whole checks",
         "operations: " + ", ".join(f"{kind} {n}" for kind, n in sorted(figures.kinds.items())),
         f"rules: {len(reachable) - len(never)} of {len(reachable)} fired; "
         f"{len(generation.unreachable)} more are out of a campaign's reach:",
@@ -91,7 +91,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--operations", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--episode", type=int, default=EPISODE, help="operations of one machine")
-    parser.add_argument("--whole-every", type=int, default=WHOLE_EVERY, help="how often everything is checked")
+    parser.add_argument(
+        "--whole-every", type=int, default=WHOLE_EVERY, help="how often everything is checked"
+    )
     parser.add_argument("--traces", type=Path, default=Path("build/campaign"), help="where violations go")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     parser.add_argument("--replay", type=Path, help="replay a saved trace instead")

@@ -13,11 +13,12 @@ from random import Random
 from typing import Any
 
 from ...core.effects import Effect, Sleep, WriteKernel
+from ...core.step import RULES
 from ...gen2011.device import Context, Interface, Panic
 from ...gen2011.memory import Obj
 from ...gen2011.operations import OPERATIONS, STORES
 from ...gen2011.readings import CONTRACT
-from ...gen2011.world import RULES, World
+from ...gen2011.world import World
 from ..subject import Broken, Operation, Unit
 from . import moves, objects
 from .ghost import Ghost
@@ -63,13 +64,22 @@ class Machine2011:
     buffer's number that is not theirs, ``wild`` ones store anything anywhere.
     """
 
-    def __init__(self, header: dict[str, Any], world: type[CampaignWorld] = CampaignWorld) -> None:
+    def __init__(self, header: dict[str, Any], switches: frozenset[str] = CONTRACT) -> None:
         self.profile: str = header["profile"]
         self.honest = self.profile != "wild"
-        self.world: CampaignWorld = world(header["config"], CONTRACT)
+        self.world: CampaignWorld = CampaignWorld(header["config"], switches)
         self.coverage: Counter[str] = self.world.coverage
         self.ghost = Ghost()
         self.shadow = Shadow(self.world)
+
+    def copy(self) -> Machine2011:
+        """The same state, to be spoilt: the copy's shadow is the copy as it is now."""
+        other = object.__new__(Machine2011)
+        other.profile, other.honest, other.ghost = self.profile, self.honest, self.ghost
+        other.world = self.world.clone()  # type: ignore[assignment]
+        other.world.events, other.world.lists = [], []
+        other.coverage, other.shadow = other.world.coverage, Shadow(other.world)
+        return other
 
     def draw(self, rng: Random) -> Unit:
         return moves.draw(self.world, self.profile, rng)

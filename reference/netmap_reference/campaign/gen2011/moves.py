@@ -13,6 +13,8 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
+from netmap_spec.invariants import steps
+
 from ...gen2011.device import Interface
 from ...gen2011.operations import STORES
 from ...gen2011.world import World
@@ -83,12 +85,19 @@ def possible(world: World, unit: Unit, honest: bool) -> bool:
         return False
     one, other = (_slot(world, args) for args in stores)
     new = [args["set"]["buf_idx"] for args in stores]
-    return all(_mapped(world, op, args) for op, args in unit) and new == [other, one] and one != other
+    theirs = all(_mapped(world, op, args) and _theirs(world, args) for op, args in unit)
+    return theirs and new == [other, one] and one != other
 
 
 def _mapped(world: World, op: str, args: dict[str, Any]) -> bool:
     """Honest users store only into rings that are theirs."""
     return op not in STORES or world.ifs[args["ifname"]].refcount > 0
+
+
+def _theirs(world: World, args: dict[str, Any]) -> bool:
+    """Is this slot the application's, going by the kernel's positions? The NIC has the others."""
+    k = world.ifs[args["ifname"]].krings[f"{'tx' if args['tx'] else 'rx'}{args['ring']}"]
+    return steps(k.n, k.hwcur, args["slot"]) < k.hwavail
 
 
 def _slot(world: World, args: dict[str, Any]) -> int:
@@ -171,16 +180,13 @@ def _ending(world: World, rng: Random, profile: str, op: str) -> Unit:
         if others and rng.random() < 0.5:
             other = rng.choice(others)
             name = world.privs[fd].iface
-            meanwhile.append(
-                rng.choice(
-                    [
-                        ("regif", {"fd": other, "name": name, "ringid": values.ringid(rng, profile)}),
-                        ("poll", {"fd": other, "events": rng.choice(values.EVENTS)}),
-                        ("rxsync", {"fd": other}),
-                        ("close", {"fd": other}),
-                    ]
-                )
-            )
+            choices: list[Operation] = [
+                ("regif", {"fd": other, "name": name, "ringid": values.ringid(rng, profile)}),
+                ("poll", {"fd": other, "events": rng.choice(values.EVENTS)}),
+                ("rxsync", {"fd": other}),
+                ("close", {"fd": other}),
+            ]
+            meanwhile.append(rng.choice(choices))
         else:
             found = rng.choice((wire_in, host_in, rx_irq, tx_irq, nic_tx, nic_init))(world, rng, profile)
             meanwhile += [item for item in found if exists(world, *item)]

@@ -93,7 +93,7 @@ def written(world: World, areas: list[bytearray], at: int, length: int, honest: 
 
 
 def pool(world: World, slots: int, honest: bool) -> Found:
-    """The free set: counted, without reserved buffers, and with those ``slots`` of registered rings it is all.
+    """The free set: counted, without reserved buffers; with the ``slots`` of registered rings it is all.
 
     Dishonest users can lose buffers to nobody, but only as many as they have slots.
     """
@@ -125,7 +125,9 @@ def buffer(world: World, index: int, owners: int) -> Found:
         return
     if owners + (index in world.pool.bitmap) != 1:
         free = "free" if index in world.pool.bitmap else "not free"
-        yield Broken("buffer_owned", "2011.pool.conserved", f"buffer {index} is {free}, {owners} slots name it")
+        yield Broken(
+            "buffer_owned", "2011.pool.conserved", f"buffer {index} is {free}, {owners} slots name it"
+        )
 
 
 # --- registrations ----------------------------------------------------------------------------
@@ -177,13 +179,17 @@ def layout(world: World, iface: Interface, ghost: Ghost) -> Found:
         return
     for name, at in ring_places(iface.na, iface.ring_at["tx0"]):
         if iface.ring_at[name] != at:
-            yield Broken("ring_places", "2011.iface.one-object", f"{name}:{iface.name} at {iface.ring_at[name]}")
+            yield Broken(
+                "ring_places", "2011.iface.one-object", f"{name}:{iface.name} at {iface.ring_at[name]}"
+            )
             continue
         view, n = world.ring(iface, name), iface.na.num_desc(name[0] == "t")
         told = (view.num_slots, view.buf_ofs, view.nr_buf_size)
         wanted = (n, world.layout.buf_start - at, BUF_SIZE)
         if told != wanted and not (ghost.defaced(at, 12) or ghost.defaced(at + 20, 2)):
-            yield Broken("ring_fields", "2011.iface.ring-fields", f"{name}:{iface.name}: {told}, not {wanted}")
+            yield Broken(
+                "ring_fields", "2011.iface.ring-fields", f"{name}:{iface.name}: {told}, not {wanted}"
+            )
     for fd, priv in world.privs.items():
         if priv.iface != iface.name or priv.nifp is None:
             continue
@@ -238,6 +244,9 @@ def _address(world: World, address: int, length: int) -> int:
 def tx_queue(world: World, iface: Interface, q: int, honest: bool) -> Found:
     """NIC transmit ring and kring agree through hwofs, and what is to be sent is in buffers."""
     k, nic, where = iface.krings[f"tx{q}"], iface.tx[q], f"tx{q}:{iface.name}"
+    if k.n != nic.n:
+        yield Broken("ring_sizes", "2011.ring.hwofs", f"{where}: {k.n} slots, {nic.n} descriptors")
+        return
     if (k.hwcur - k.hwofs) % k.n != nic.tail:
         what = f"{where}: hwcur {k.hwcur} with hwofs {k.hwofs}, NIC tail {nic.tail}"
         yield Broken("tx_tail", "2011.ring.hwofs", what)
@@ -259,6 +268,9 @@ def rx_queue(world: World, iface: Interface, q: int, honest: bool, in_hand: froz
     """NIC receive ring and kring agree through hwofs, and posted descriptors are the slots' buffers."""
     name = f"rx{q}"
     k, nic, where = iface.krings[name], iface.rx[q], f"rx{q}:{iface.name}"
+    if k.n != nic.n:
+        yield Broken("ring_sizes", "2011.ring.hwofs", f"{where}: {k.n} slots, {nic.n} descriptors")
+        return
     if (nic.check + k.hwofs) % k.n != (k.hwcur + k.hwavail) % k.n:
         what = f"{where}: {k}, NIC looks at {nic.check} next"
         yield Broken("rx_check", "2011.ring.hwofs", what)

@@ -9,7 +9,9 @@ from typing import Any
 from netmap_spec.abi import api2011
 
 from ...gen2011.device import Interface
+from ...gen2011.iface import if_bytes
 from ...gen2011.memory import Obj
+from ...gen2011.ring import Kring
 from ...gen2011.world import World
 from .objects import in_mode, rings
 
@@ -47,6 +49,25 @@ class Slots:
 
 def _buf_idx(world: World, at: int) -> int:
     return api2011.netmap_slot(world.region, at).buf_idx
+
+
+def fixed(world: World) -> dict[int, str]:
+    """The interface that a byte of the object area is about which only the kernel writes: where things are."""
+    found: dict[int, str] = {}
+    for iface in world.ifs.values():
+        if in_mode(iface):
+            for ring in rings(iface):
+                at = iface.ring_at[ring]
+                found.update(dict.fromkeys((*range(at, at + 12), at + 20, at + 21), iface.name))
+    for priv in world.privs.values():
+        na = world.ifs[priv.iface].na
+        if priv.nifp is not None and na is not None:
+            found.update(dict.fromkeys(range(priv.nifp, priv.nifp + if_bytes(na.num_queues)), priv.iface))
+    return found
+
+
+def _sizes(krings: dict[str, Kring]) -> list[int]:
+    return [k.n for k in krings.values()]
 
 
 @dataclass(slots=True)
@@ -93,6 +114,7 @@ class Shadow:
         self.rx = {name: list(iface.rx) for name, iface in world.ifs.items()}
         self.area = area_of(world.objs, world.layout.size)
         self.slots = Slots(world)
+        self.fixed = fixed(world)
 
     def update(self, world: World, in_hand: frozenset[int]) -> Changed:
         """What differs from before; afterwards the shadow is the world as it is."""
@@ -114,7 +136,7 @@ class Shadow:
         return changed
 
     def _registrations(self, world: World, changed: Changed) -> None:
-        moved = False
+        moved = any(_sizes(iface.krings) != _sizes(self.krings[name]) for name, iface in world.ifs.items())
         for name, iface in world.ifs.items():
             facts = _facts(iface)
             if facts != self.facts[name] or iface.ring_at != self.ring_at[name]:
@@ -133,7 +155,7 @@ class Shadow:
             changed.interfaces = list(world.ifs)
             changed.pool = True
             before = self.slots
-            self.slots = Slots(world)
+            self.slots, self.fixed = Slots(world), fixed(world)
             changed.buffers |= set(before.owners) | set(self.slots.owners)
         if world.objs is not self.objs:
             self.objs, self.area = world.objs, area_of(world.objs, world.layout.size)
@@ -150,11 +172,8 @@ class Shadow:
                     name, ring, _ = place[word]
                     if ring[0] == "r" and int(ring[2:]) < world.ifs[name].num_queues:
                         changed.queues.add((name, False, int(ring[2:])))
-            if not changed.layouts.issuperset(world.ifs):
-                for name, starts in self.ring_at.items():
-                    for start in starts.values():
-                        if start - length < at < start + 12 or at == start + 20:
-                            changed.layouts.add(name)
+            if not self.fixed.keys().isdisjoint(range(at, at + length)):
+                changed.layouts |= {self.fixed[b] for b in range(at, at + length) if b in self.fixed}
 
     def _rings(self, iface: Interface, changed: Changed) -> None:
         name = iface.name
@@ -190,6 +209,8 @@ def _everything(world: World, buffers: set[int]) -> Changed:
         interfaces=list(world.ifs),
         layouts=set(world.ifs),
         krings=[(name, ring) for name, iface in ifs for ring in iface.krings],
-        queues={(name, tx, q) for name, iface in ifs for tx in (True, False) for q in range(iface.num_queues)},
+        queues={
+            (name, tx, q) for name, iface in ifs for tx in (True, False) for q in range(iface.num_queues)
+        },
         buffers=buffers | set(range(world.pool.total)),
     )

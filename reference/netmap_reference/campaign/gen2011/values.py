@@ -47,7 +47,9 @@ def ringid(rng: Random, profile: str) -> int:
     """A ring selection of every form: all rings, one, the host's, rings there are not, unused bits."""
     form = rng.choice((0, 0, HW_RING, HW_RING | 1, HW_RING | 2, SW_RING))
     if profile != "good" and rng.random() < 0.2:
-        form = rng.choice((HW_RING | SW_RING, SW_RING | 7, HW_RING | 0xFFF, 0x8000, 5, rng.randrange(1 << 16)))
+        form = rng.choice(
+            (HW_RING | SW_RING, SW_RING | 7, HW_RING | 0xFFF, 0x8000, 5, rng.randrange(1 << 16))
+        )
     return form | (NO_TX_POLL if rng.random() < 0.3 else 0)
 
 
