@@ -11,8 +11,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "nmd.h"
@@ -37,7 +35,7 @@ struct local {
 };
 
 static _Atomic(struct local *) locals[NUMBERS];
-static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER; /* locals, regions */
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER; /* of locals and regions */
 
 /* A child has none of its parent's threads: whatever they held or were inside of is free. */
 static void
@@ -70,65 +68,6 @@ __attribute__((constructor)) static void
 prepare(void)
 {
 	(void)pthread_atfork(before_fork, after_fork, in_child);
-}
-
-/* --- regions, one mapping each in this process --------------------------------------------------- */
-
-struct region {
-	struct region *next;
-	dev_t dev;
-	ino_t ino;
-	void *base;
-	size_t size;
-	unsigned users;
-};
-
-static struct region *regions;
-
-static void *
-region_get(int fd, size_t size)
-{
-	struct region *r;
-	struct stat st;
-
-	if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < size)
-		return NULL;
-	for (r = regions; r != NULL; r = r->next) {
-		if (r->dev == st.st_dev && r->ino == st.st_ino && r->size == size) {
-			r->users++;
-			return r->base;
-		}
-	}
-	r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		return NULL;
-	r->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (r->base == MAP_FAILED) {
-		free(r);
-		return NULL;
-	}
-	r->dev = st.st_dev;
-	r->ino = st.st_ino;
-	r->size = size;
-	r->users = 1;
-	r->next = regions;
-	regions = r;
-	return r->base;
-}
-
-static void
-region_put(const void *base)
-{
-	struct region **at, *r;
-
-	for (at = &regions; (r = *at) != NULL; at = &r->next) {
-		if (r->base != base || --r->users > 0)
-			continue;
-		*at = r->next;
-		munmap(r->base, r->size);
-		free(r);
-		return;
-	}
 }
 
 /* --- the data path's view of this process -------------------------------------------------------- */
@@ -216,11 +155,11 @@ take_over(struct local *l, const struct nmp_bind *bind, const int *fds, uint32_t
 	for (d = 0; d < 2; d++)
 		if (bind->first[d] > bind->last[d] || bind->last[d] > 2 * NMD_MAX_RINGS)
 			return ENODEV;
-	l->ctx.ctl = region_get(fds[0], sizeof(struct nmd_control));
-	l->mem.base = region_get(fds[1], bind->size);
+	l->ctx.ctl = nmu_region_get(fds[0], sizeof(struct nmd_control));
+	l->mem.base = nmu_region_get(fds[1], bind->size);
 	if (l->ctx.ctl == NULL || l->mem.base == NULL) {
-		region_put(l->ctx.ctl);
-		region_put(l->mem.base);
+		nmu_region_put(l->ctx.ctl);
+		nmu_region_put(l->mem.base);
 		return ENOMEM;
 	}
 	l->mem.id = bind->mem_id;
@@ -335,12 +274,20 @@ nmu_local_close(int fd)
 	while (atomic_load(&l->active) > 0)
 		sched_yield(); /* a sync is short */
 	pthread_mutex_lock(&making);
-	region_put(l->ctx.ctl);
-	region_put(l->mem.base);
+	nmu_region_put(l->ctx.ctl);
+	nmu_region_put(l->mem.base);
 	for (i = 0; i < l->nfds; i++)
 		close(l->fds[i]);
 	l->nfds = 0;
 	pthread_mutex_unlock(&making);
+}
+
+bool
+nmu_local_here(int fd)
+{
+	struct local *l = fd >= 0 && fd < NUMBERS ? atomic_load(&locals[fd]) : NULL;
+
+	return l != NULL && atomic_load(&l->state) == HERE;
 }
 
 int

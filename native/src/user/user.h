@@ -36,8 +36,16 @@ int nmu_local_sync(int fd, int dir);
 int nmu_local_scan(int fd, short events, bool sleep, short *revents, int *fds, uint32_t room,
 		   uint32_t *nfds);
 void nmu_local_awake(int fd); /* after a scan that said sleep, once the next one is done */
+bool nmu_local_here(int fd); /* is it known, and synced in this process? */
 void nmu_local_open(int fd, bool in_process);
 void nmu_local_close(int fd);
+
+/*
+ * `size` bytes of the memory behind `fd`, NULL when it is smaller or cannot be mapped; the caller
+ * holds local.c's lock for both.
+ */
+void *nmu_region_get(int fd, size_t size);
+void nmu_region_put(const void *base);
 
 /* Mappings keep their descriptor's binding alive, as with a kernel. */
 void nmu_mapped(void *addr, int fd);

@@ -178,7 +178,7 @@ nmu_poll(struct pollfd *fds, nfds_t nfds, int timeout_ms)
 		return -1;
 	}
 	for (i = 0; i < nfds; i++)
-		each[i].ours = fds[i].fd >= 0 && nmu_ours(fds[i].fd);
+		each[i].ours = nmu_local_here(fds[i].fd) || (fds[i].fd >= 0 && nmu_ours(fds[i].fd));
 	for (;;) {
 		ready = look_at_all(fds, nfds, each, !last, &w);
 		if (ready != 0 || last)
