@@ -7,8 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK_VENV := build/lock-venv
-# What conform runs on, what pytest is told; both may be given: make test PYTEST_ARGS='-k ring'
-TARGETS ?= reference native
+# What conform runs on (names of built-in manifests, or files), what pytest is told; both may be given:
+# make conform MANIFESTS=mine.toml; make test PYTEST_ARGS='-k ring'
+MANIFESTS ?= reference reference-2011 native
 PYTEST_ARGS ?= -n auto --dist loadfile
 # The interpreter .venv is made with: the first of these that is Python 3.11 or newer.
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
@@ -20,7 +21,7 @@ help:
 	@echo 'make run      the whole pipeline: prove, conform on every target, diff, recordings, report'
 	@echo 'make test     the project'"'"'s own tests'
 	@echo 'make prove    the proofs about the model'
-	@echo 'make conform  the scenarios on: $(TARGETS)  (TARGETS="...")'
+	@echo 'make conform  the scenarios on: $(MANIFESTS)  (MANIFESTS="...")'
 	@echo 'make teeth    which planted defects the suite notices'
 	@echo 'make bench    how fast model, oracle, proofs and C ring functions are'
 	@echo 'make hwtest   rates between two real ports, see hwtests/README.md'
@@ -40,7 +41,7 @@ prove: setup
 	@$(BIN)/netmap-verify prove
 
 conform: native
-	@status=0; for t in $(TARGETS); do $(BIN)/netmap-verify conform --target $$t || status=1; done; exit $$status
+	@status=0; for m in $(MANIFESTS); do $(BIN)/netmap-verify conform --manifest $$m || status=1; done; exit $$status
 
 teeth: native
 	@$(BIN)/netmap-verify teeth

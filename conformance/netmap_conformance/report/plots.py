@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from typing import Any
 
@@ -48,6 +49,7 @@ def _panel(axis: Any, unit: str, group: list[dict[str, Any]]) -> None:
     axis.set_yticks(list(places), [m["id"] for m in group])
     if min(values) > 0:
         axis.set_xscale("log")
+        axis.set_xlim(left=10 ** math.floor(math.log10(min(values) * 0.99)))
     axis.set_title(unit, loc="left", fontsize=9)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
