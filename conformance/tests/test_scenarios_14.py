@@ -1,0 +1,105 @@
+"""The scenarios of generation 14: every clause has one, every rule fires in one that is about its clause."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+
+import pytest
+from netmap_conformance import manifest, scenarios, suite
+from netmap_conformance.manifest import CAPABILITIES
+from netmap_conformance.scenarios import scenario_id
+from netmap_conformance.targets import open_target
+from netmap_conformance.trace import Trace
+from netmap_reference.core.step import RULES
+from netmap_spec import clauses
+
+POLICIES = ("eager", "lazy", "seeded")
+
+#: Clauses that no scenario can be about, with the reason.
+EXCUSED = {
+    "14.sync.busy": "needs two syncs of one ring at the same instant; the effect explorer interleaves them",
+}
+
+#: Rules of the contract that no scenario can fire, with the reason.
+UNSEEN = {
+    "14/memory/assign_id/next-free": "inside REGISTER, whose fired rules do not list it",
+    "14/memory/config_pool/bad-number": "a REGISTER cannot ask for it: its wishes are cut before",
+    "14/memory/config_pool/bad-size": "a REGISTER cannot ask for it: its wishes are cut before",
+    "14/memory/obj_free/already-free": "inside close, whose fired rules do not list it",
+    "14/memory/obj_free/freed": "inside close, whose fired rules do not list it",
+    "14/memory/obj_free/no-such-object": "inside close, whose fired rules do not list it",
+    "14/notify/interrupt": "a move of the environment: the oracle judges what it leads to",
+    "14/poll/busy": "needs a sync of the same ring at the same instant",
+    "14/poll/lock-free/rx": "FreeBSD's form of poll; the effect explorer runs it",
+    "14/poll/lock-free/tx": "FreeBSD's form of poll; the effect explorer runs it",
+    "14/register/ring_range/no-host-rings": "only pipes have no host rings, and they refuse the mode earlier",
+    "14/sync/busy": "needs a sync of the same ring at the same instant",
+    "14/wire/arrived": "a move of the environment: the oracle judges what it leads to",
+    "14/wire/completed": "a move of the environment: the oracle judges what it leads to",
+}
+
+
+@cache
+def all_scenarios() -> tuple[Trace, ...]:
+    return tuple(scenarios.load("14"))
+
+
+@cache
+def entries(policy: str) -> dict[str, suite.Entry]:
+    """Every scenario on the reference target under one policy."""
+    m = manifest.load("reference")
+    target = open_target("reference", m, policy=policy, seed=1)
+    found = suite.run_all(target, all_scenarios(), m, target.capabilities())
+    return {e.id: e for e in found.entries}
+
+
+def ids() -> list[str]:
+    return [scenario_id(t) for t in all_scenarios()]
+
+
+def test_every_scenario_says_what_it_is_about() -> None:
+    known = clauses.load()
+    for trace in all_scenarios():
+        name, header = scenario_id(trace), trace.header
+        assert header.title, name
+        assert header.clauses, name
+        assert not [c for c in header.clauses if c not in known], name
+        assert all(c.startswith(("14.", "all.")) for c in header.clauses), name
+        assert header.needs, f"{name}: even a pipe is a capability"
+        assert not [c for c in header.needs if c not in CAPABILITIES], name
+
+
+def test_every_clause_has_a_scenario() -> None:
+    about = {c for t in all_scenarios() for c in t.header.clauses}
+    missing = [c for c in clauses.load() if c.startswith("14.") and c not in about | EXCUSED.keys()]
+    assert not missing
+    assert not EXCUSED.keys() & about, "no longer excused"
+    assert EXCUSED.keys() <= clauses.load().keys()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_model_passes_whatever_it_chooses(policy: str) -> None:
+    bad = {e.id: e.reason for e in entries(policy).values() if e.verdict != "PASS"}
+    assert not bad
+
+
+def test_every_rule_fires_in_a_scenario_about_its_clause() -> None:
+    """Deleting a rule must fail a scenario tagged with its clause, so there must be one that fires it."""
+    about = {scenario_id(t): set(t.header.clauses) for t in all_scenarios()}
+    fired: dict[str, set[str]] = defaultdict(set)
+    for policy in POLICIES:
+        for entry in entries(policy).values():
+            for rule in entry.rules:
+                fired[rule] |= about[entry.id]
+    contract = [r for r in RULES.values() if r.id.startswith("14/") and not r.switch]
+    silent = [r.id for r in contract if r.id not in UNSEEN and r.clause not in fired[r.id]]
+    assert not silent
+    assert not [r for r in UNSEEN if fired[r]], "no longer unseen"
+    assert UNSEEN.keys() <= {r.id for r in contract}
+
+
+def test_ids_are_unique_and_made_of_words() -> None:
+    names = ids()
+    assert len(names) == len(set(names))
+    assert all(n == n.lower() and " " not in n for n in names)
