@@ -17,7 +17,7 @@ from netmap_conformance.oracle import Finding, Judgement, Malformed, judge
 from netmap_conformance.runner import run
 from netmap_conformance.scn import parse_scn
 from netmap_conformance.targets.reference import ReferenceTarget
-from netmap_conformance.trace import Call, Header, Return, See, Trace
+from netmap_conformance.trace import Call, Event, Header, Return, See, Trace
 from netmap_spec import clauses
 
 PIPE = """
@@ -312,6 +312,44 @@ def test_frames_that_never_show_are_a_stall() -> None:
     assert judge(trace).verdict == "PASS"
     found = only(judge(settled(trace)))
     assert (found.kind, found.clause) == ("STALLED", "14.nic.arrival")
+
+
+def test_frames_that_never_come_out_are_a_stall() -> None:
+    trace = settled(recorded(NIC + "send A tx0 3\ntxsync A\n"))
+    last = max(c.n for c in trace.calls())
+    args = {"port": "v0", "side": "wire"}
+    sent = [(b"\xff" * 6 + bytes((2, 0, 0, 0, 0, 1)) + b"\x88\xb5" + bytes([i]) * 46).hex() for i in range(3)]
+    some: list[Event] = [
+        Call(n=last + 1, op="frames", args=args),
+        Return(of=last + 1, see=See(frames=sent[:2])),
+    ]
+    rest: list[Event] = [
+        Call(n=last + 2, op="frames", args=args),
+        Return(of=last + 2, see=See(frames=sent[2:])),
+    ]
+    hurry = copy.deepcopy(trace)
+    hurry.events = [*hurry.events[:-2], *some, *rest]
+    assert judge(hurry).verdict == "PASS", "they may come later"
+    trace.events += some
+    found = only(judge(trace))
+    assert (found.kind, found.clause, found.seen) == ("STALLED", "14.nic.txsync", "1 are missing")
+
+
+def test_frames_come_out_as_they_were_sent_and_in_order() -> None:
+    trace = recorded(NIC + "send A tx0 2\ntxsync A\nframes v0 wire\n")
+    assert judge(trace).verdict == "PASS"
+    frames = seen(returns(trace, "frames")[0]).frames
+    assert frames is not None and len(frames) == 2
+    frames.reverse()
+    assert only(judge(trace)).clause == "14.nic.order"
+
+
+def test_a_poll_without_timeout_does_not_return_with_nothing() -> None:
+    trace = recorded(PIPE + "poll B in 0\n")
+    call = next(c for c in trace.calls() if c.op == "poll")
+    call.args["timeout_ms"] = -1
+    found = only(judge(trace))
+    assert (found.clause, found.allowed) == ("14.poll.ready", "revents sleeping until something is ready")
 
 
 def test_what_is_done_is_no_stall() -> None:

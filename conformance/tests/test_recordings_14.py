@@ -4,7 +4,9 @@ rule that is missing, and a recording that was tampered with is rejected at the 
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -241,6 +243,80 @@ def test_a_changed_recording_is_rejected_at_the_place(
     finding = judgement.findings[-1]
     assert (finding.kind, finding.clause, finding.step) == ("VIOLATION", clause, step)
     assert finding.allowed and finding.seen
+
+
+#: One number of an observation, by kind: where it may be found in a line, and what it becomes instead.
+NUMBERS: dict[str, Callable[[Line, random.Random], bool]] = {}
+
+
+def number(kind: str) -> Callable[[Callable[[Line, random.Random], bool]], None]:
+    """Register a way to change one number of a line; it returns False for a line that has none."""
+
+    def add(change: Callable[[Line, random.Random], bool]) -> None:
+        NUMBERS[kind] = change
+
+    return add
+
+
+def _word(line: Line, source: random.Random, word: str) -> bool:
+    rings = [ring for ring in line.get("rings", {}).values() if "changed" in ring]
+    if not rings:
+        return False
+    ring = source.choice(rings)
+    ring[word] = (ring[word] + source.randrange(1, ring["num_slots"])) % ring["num_slots"]
+    return True
+
+
+def _slot(line: Line, source: random.Random, column: int) -> bool:
+    slots = [slot for ring in line.get("rings", {}).values() for slot in ring.get("changed", [])]
+    if not slots:
+        return False
+    source.choice(slots)[column] += source.randrange(1, 40)
+    return True
+
+
+number("head")(lambda line, source: _word(line, source, "head"))
+number("cur")(lambda line, source: _word(line, source, "cur"))
+number("tail")(lambda line, source: _word(line, source, "tail"))
+number("buf_idx")(lambda line, source: _slot(line, source, 1))
+number("len")(lambda line, source: _slot(line, source, 2))
+
+
+@number("errno")
+def _errno(line: Line, source: random.Random) -> bool:
+    if line["op"].split()[0] not in ("reg", "mmap", "txsync", "rxsync"):
+        return False
+    line.update({"errno": "EPERM"} if line["ret"] < 0 else {"ret": -1, "errno": "EBUSY"})
+    return True
+
+
+@number("revents")
+def _revents(line: Line, source: random.Random) -> bool:
+    if "revents" not in line:
+        return False
+    line.update({"revents": "", "ret": 0} if line["revents"] else {"revents": "in ", "ret": 1})
+    return True
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_one_changed_number_is_enough(name: str) -> None:
+    """Any position, slot, error or event that a recording shows, changed anywhere, is noticed."""
+    seed = sum(name.encode())
+    source = random.Random(seed)
+    lines = [json.loads(line) for line in FILES[name].read_text().splitlines()]
+    places = [
+        (kind, i)
+        for i, line in enumerate(lines)
+        for kind, change in NUMBERS.items()
+        if change(copy.deepcopy(line), random.Random(0))
+    ]
+    kind, i = source.choice(places)
+    try:
+        judgement = tampered(name, lambda x: NUMBERS[kind](x[i], source))
+    except ValueError as malformed:
+        assert str(malformed).startswith(f"{FILES[name]}:{i + 1}:"), f"seed {seed}: {kind} in line {i + 1}"
+        return
+    assert judgement.verdict == "VIOLATION", f"seed {seed}: {kind} in line {i + 1}: {lines[i]['op']}"
 
 
 @pytest.mark.parametrize("name", ["pipe_basic", "pipe_close_pending", "nic_veth_open", "pipe_proc_killed"])

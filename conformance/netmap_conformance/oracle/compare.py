@@ -134,6 +134,8 @@ class Comparison:
         events = frozenset(self.done.revents or ())
         if events != self.result.revents:
             self.differ("revents", _names(self.result.revents), _names(events))
+        elif not events and int(self.call.args.get("timeout_ms", 0)) < 0:
+            self.differ("revents", "sleeping until something is ready", "nothing")
         elif self.done.ret != int(bool(events)):
             self.differ("ret", int(bool(events)), self.done.ret)
 

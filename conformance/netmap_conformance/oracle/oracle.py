@@ -66,6 +66,7 @@ class Oracle:
         ports = [PortConfig(**msgspec.structs.asdict(port)) for port in header.ports]
         self.candidates = [Candidate(World(ports))]
         self._open: dict[int, Call] = {}
+        self._quiet = False
         self._last = Call(n=0, op="")
         self._processes = {"main"}
         self._fired: dict[str, tuple[str, ...]] = {}
@@ -98,7 +99,7 @@ class Oracle:
         if call is None:
             raise Malformed(done.line, f"return of call {done.of}, which was not made")
         sane.check(call, done)
-        self._last = call
+        call = self._last = _as_written(call, done)
         self._before(call)
         if call.op == "settle":
             self._settle(call, done)
@@ -112,6 +113,7 @@ class Oracle:
         tried += [a for c in holding for a in left_out(c, call, done, self._context)]
         self.steps += 1
         self._judge(call, done, tried)
+        self._collected(call)
         self._after(call)
 
     def _before(self, call: Call) -> None:
@@ -269,6 +271,22 @@ class Oracle:
             self._inconclusive(done, "an environment that comes to rest", "one that does not", call)
         else:
             self.candidates = paid
+            self._quiet = True
+
+    def _collected(self, call: Call) -> None:
+        """At rest, whatever left a port has come out there."""
+        if call.op not in _LOOKS:
+            self._quiet = False
+        if call.op != "frames" or "count" in call.args or not self._quiet or self.ended:
+            return
+        place = (str(call.args["port"]), str(call.args["side"]))
+        complete = [c for c in self.candidates if not c.inbox.get(place)]
+        if not complete:
+            missing = len(self.candidates[0].inbox[place])
+            clause = "14.host.tx" if place[1] == "host" else "14.nic.txsync"
+            wanted = f"every frame that was sent comes out at {place[0]}"
+            self._add(_about(call, STALLED, clause, wanted, f"{missing} are missing"))
+        self.candidates = complete or self.candidates
 
     def _stalled(self, call: Call, c: Candidate, debt: Owed) -> None:
         finding = _about(call, STALLED, debt.clause, debt.wanted, debt.seen)
@@ -314,12 +332,23 @@ class Oracle:
         return canonical(str(code))
 
 
+#: Operations after which an environment at rest is still at rest.
+_LOOKS = frozenset({"frames", "show", "slots", "sleep", "join", "settle"})
 #: Operations that happen to the observer only: they order nothing.
 _INERT = frozenset({"sleep", "join", "env", "lost", "fork"})
 
 
 #: The directions whose rings an operation takes.
 _TAKES = {"txsync": {"tx"}, "rxsync": {"rx"}, "poll": {"tx", "rx"}}
+
+
+def _as_written(call: Call, done: Return) -> Call:
+    """The call with the positions its expressions had when it was made.
+
+    Buffers stay expressions: their numbers are the implementation's, the expression is the model's too.
+    """
+    numbers = {k: v for k, v in (done.wrote or {}).items() if k in call.args and k != "buf_idx"}
+    return msgspec.structs.replace(call, args=call.args | numbers) if numbers else call
 
 
 def _meet(c: Candidate, one: Call, other: Call) -> bool:
