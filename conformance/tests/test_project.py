@@ -43,7 +43,12 @@ def texts() -> list[tuple[str, str]]:
 
 
 def described(folder: Path) -> bool:
-    """Has it a README, a text at the top of its ``__init__.py``, or its name in a README above it?"""
+    """Has it a README, a text at the top of its ``__init__.py``, or its name in a README above it?
+
+    A folder within ``tests`` is called after what it tests; there ``tests`` itself must be described.
+    """
+    if "tests" in folder.relative_to(ROOT).parts[:-1]:
+        return described(folder.parent)
     readme, package = folder / "README.md", folder / "__init__.py"
     if readme.is_file() and readme.read_text(encoding="utf-8").strip():
         return True
