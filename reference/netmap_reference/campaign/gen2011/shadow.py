@@ -52,7 +52,7 @@ def _buf_idx(world: World, at: int) -> int:
 
 
 def fixed(world: World) -> dict[int, str]:
-    """The interface that a byte of the object area is about which only the kernel writes: where things are."""
+    """The bytes that only the kernel writes and that say where things are, and the interface they are of."""
     found: dict[int, str] = {}
     for iface in world.ifs.values():
         if in_mode(iface):

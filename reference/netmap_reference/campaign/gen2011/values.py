@@ -45,7 +45,7 @@ def frame(rng: Random, too_long: bool = False) -> str:
 
 def ringid(rng: Random, profile: str) -> int:
     """A ring selection of every form: all rings, one, the host's, rings there are not, unused bits."""
-    form = rng.choice((0, 0, HW_RING, HW_RING | 1, HW_RING | 2, SW_RING))
+    form = rng.choice((0, 0, HW_RING, HW_RING | 1, HW_RING | 2, SW_RING, SW_RING))
     if profile != "good" and rng.random() < 0.2:
         form = rng.choice(
             (HW_RING | SW_RING, SW_RING | 7, HW_RING | 0xFFF, 0x8000, 5, rng.randrange(1 << 16))
