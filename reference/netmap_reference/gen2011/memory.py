@@ -93,6 +93,28 @@ def carve(obj: Obj, size: int) -> Step[Carved]:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a walk over the list stands (an object's number), and whether it has arrived."""
+
+    at: int
+    found: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """A change of the list: the objects number ``start`` to ``stop - 1`` make room for ``new``."""
+
+    start: int
+    stop: int
+    new: tuple[Obj, ...]
+
+
+def spliced(objs: tuple[Obj, ...], change: Splice) -> tuple[Obj, ...]:
+    """The list after the change."""
+    return (*objs[: change.start], *change.new, *objs[change.stop :])
+
+
+@dataclass(frozen=True, slots=True)
 class Alloc:
     """The list afterwards and where the new object is, ``None`` when nothing fits."""
 
@@ -100,14 +122,35 @@ class Alloc:
     offset: int | None
 
 
+def seek_fit(at: int, obj: Obj, size: int) -> Place:
+    """One round of the walk of :func:`alloc`, at object number ``at``."""
+    return Place(at, True) if fits(obj, size) else Place(at + 1, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an allocation does to the list, and where the new object is (``None``: nothing fits)."""
+
+    change: Splice
+    offset: int | None
+
+
+def take(at: int, obj: Obj | None, size: int) -> Step[Taken]:
+    """The walk of :func:`alloc` has ended at ``obj``, number ``at``; ``None`` is the end of the list."""
+    if obj is None:
+        return Step(Taken(Splice(at, at, ()), None), (ALLOC_NONE,))
+    step = carve(obj, size)
+    rest = () if step.state.rest is None else (step.state.rest,)
+    return Step(Taken(Splice(at, at + 1, (step.state.taken, *rest)), obj.offset), step.fired)
+
+
 def alloc(objs: tuple[Obj, ...], size: int) -> Step[Alloc]:
     """First fit over the whole list. Source: netmap_malloc."""
-    for at, obj in enumerate(objs):
-        if fits(obj, size):
-            step = carve(obj, size)
-            rest = () if step.state.rest is None else (step.state.rest,)
-            return Step(Alloc((*objs[:at], step.state.taken, *rest, *objs[at + 1 :]), obj.offset), step.fired)
-    return Step(Alloc(objs, None), (ALLOC_NONE,))
+    place = Place(0, False)
+    while place.at < len(objs) and not place.found:
+        place = seek_fit(place.at, objs[place.at], size)
+    step = take(place.at, objs[place.at] if place.found else None, size)
+    return Step(Alloc(spliced(objs, step.state.change), step.state.offset), step.fired)
 
 
 def release(prev: Obj | None, cur: Obj, next: Obj | None) -> Step[tuple[Obj, ...]]:
@@ -140,17 +183,44 @@ class Free:
     log: int = 0
 
 
+def seek_used(at: int, obj: Obj, offset: int) -> Place:
+    """One round of the walk of :func:`free`, at object number ``at``."""
+    return Place(at, True) if obj.used and obj.offset == offset else Place(at + 1, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What giving back does to the list, and the source line that logged (0: none)."""
+
+    change: Splice
+    log: int = 0
+
+
+def give(at: int, prev: Obj | None, cur: Obj | None, next: Obj | None) -> Step[Given]:
+    """The walk of :func:`free` has ended at ``cur``, number ``at``; ``None`` is the end of the list.
+
+    ``prev`` and ``next`` are its neighbours, ``None`` where the list ends.
+    """
+    if cur is None:
+        return Step(Given(Splice(at, at, ()), 340), (FREE_UNKNOWN,))
+    step = release(prev, cur, next)
+    start = at if prev is None else at - 1
+    stop = at + 1 if next is None else at + 2
+    return Step(Given(Splice(start, stop, step.state)), step.fired)
+
+
 def free(objs: tuple[Obj, ...], offset: int | None) -> Step[Free]:
     """Give back the object in use at ``offset`` (``None`` is C's NULL). Source: netmap_free."""
     if offset is None:
         return Step(Free(objs, 329), (FREE_NULL,))
-    for at, obj in enumerate(objs):
-        if obj.used and obj.offset == offset:
-            prev = objs[at - 1] if at else None
-            next = objs[at + 1] if at + 1 < len(objs) else None
-            step = release(prev, obj, next)
-            return Step(Free((*objs[: max(at - 1, 0)], *step.state, *objs[at + 2 :])), step.fired)
-    return Step(Free(objs, 340), (FREE_UNKNOWN,))
+    place = Place(0, False)
+    while place.at < len(objs) and not place.found:
+        place = seek_used(place.at, objs[place.at], offset)
+    at = place.at
+    prev = objs[at - 1] if place.found and at else None
+    next = objs[at + 1] if place.found and at + 1 < len(objs) else None
+    step = give(at, prev, objs[at] if place.found else None, next)
+    return Step(Free(spliced(objs, step.state.change), step.state.log), step.fired)
 
 
 # --- the same two under their lock ------------------------------------------------------------

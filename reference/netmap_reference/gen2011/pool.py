@@ -110,20 +110,41 @@ class NewBufs:
     taken: tuple[int, ...]
 
 
+def enough(pool: Pool, n: int) -> Step[bool]:
+    """All or none: may ``n`` buffers be taken? Source: netmap_new_bufs."""
+    if n > pool.free:
+        return Step(False, (NEW_BUFS_SHORT,))
+    return Step(True, (NEW_BUFS,))
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """:func:`new_bufs` between two buffers: the pool, how many are taken, the word to go on from."""
+
+    pool: Pool
+    count: int
+    word: int
+
+
+def take_found(taking: Taking, index: int) -> Taking:
+    """One round of :func:`new_bufs`: the scan found the free buffer ``index``."""
+    return Taking(take_buf(taking.pool, index), taking.count + 1, index // WORD)
+
+
 def new_bufs(pool: Pool, n: int) -> Step[NewBufs]:
     """Take ``n`` buffers, lowest index first, or none at all. Source: netmap_new_bufs."""
-    if n > pool.free:
-        return Step(NewBufs(pool, ()), (NEW_BUFS_SHORT,))
-    fired: set[str] = {NEW_BUFS}
-    word = 0
+    may = enough(pool, n)
+    if not may.state:
+        return Step(NewBufs(pool, ()), may.fired)
+    fired = set(may.fired)
+    taking = Taking(pool, 0, 0)
     taken: list[int] = []
-    while len(taken) < n:
-        step = find_first(pool.bitmap, word)
+    while taking.count < n:
+        step = find_first(taking.pool.bitmap, taking.word)
         fired.update(step.fired)
-        pool = take_buf(pool, step.state)
-        word = step.state // WORD
+        taking = take_found(taking, step.state)
         taken.append(step.state)
-    return Step(NewBufs(pool, tuple(taken)), tuple(sorted(fired)))
+    return Step(NewBufs(taking.pool, tuple(taken)), tuple(sorted(fired)))
 
 
 @dataclass(frozen=True, slots=True)
