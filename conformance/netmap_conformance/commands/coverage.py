@@ -3,6 +3,7 @@
 ``--sources``   every line of the generation's source document against the clauses that cite it
 ``--rules``     every rule of the model: do the scenarios fire it?
 ``--knockout``  every rule of the model, deleted from a copy: does a scenario about its clause fail?
+``--branches``  every branch of the 2011 model's code: does a scenario take it?
 
 Exit status: 0 when everything asked for is complete; 1 when something is not; 2 for a wrong option, list or
 document.
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
         sources: bool = typer.Option(False, "--sources", help="Lines of the source against clauses."),
         rules: bool = typer.Option(False, "--rules", help="Rules that the scenarios fire."),
         knockout: bool = typer.Option(False, "--knockout", help="Delete each rule; a scenario must fail."),
+        branches: bool = typer.Option(False, "--branches", help="Branches of the 2011 model's code."),
         generation: str = typer.Option("2011", "--generation", "-g", help="2011 or 14."),
         source: list[str] = typer.Option(  # noqa: B008  (typer's way)
             [], "--source", metavar="DOCUMENT=FILE", help="A source document at hand."
@@ -42,12 +44,14 @@ def register(app: typer.Typer) -> None:
         as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
     ) -> None:
         """Measure how much is covered: source lines, rules, and rules whose deletion is noticed."""
-        if [sources, rules, knockout].count(True) != 1:
-            raise UserError("coverage wants one of --sources, --rules and --knockout")
+        if [sources, rules, knockout, branches].count(True) != 1:
+            raise UserError("coverage wants one of --sources, --rules, --knockout and --branches")
         if generation not in ("2011", "14"):
             raise UserError(f"there is no generation '{generation}': 2011 or 14")
         if sources:
             complete, document = source_coverage(generation, source, write, as_json)
+        elif branches:
+            complete, document = branch_coverage(generation, as_json)
         elif rules:
             complete, document = rule_coverage(generation, only, recordings, as_json)
         else:
@@ -143,9 +147,30 @@ def rule_coverage(generation: str, only: str, recordings: bool, quiet: bool) -> 
             f"generation {generation}: {len(found.fired)} of {len(found.rules)} rules fired by "
             f"{found.runs} runs of scenarios{' and recordings' if recordings else ''}"
         )
-        for rule in found.never:
+        for rule in found.gaps:
             typer.echo(f"never fired: {rule.id} ({rule.clause})")
-    return not found.never, found.to_json()
+        for rule in found.listed:
+            typer.echo(f"listed: {rule.id}: {found.excused[rule.id]}")
+    return not found.gaps, found.to_json()
+
+
+def branch_coverage(generation: str, quiet: bool) -> tuple[bool, dict[str, Any]]:
+    """The branches of the model's code that no scenario takes."""
+    from ..coverage import branches
+
+    if generation != branches.GENERATION:
+        raise UserError(f"branches are measured for generation {branches.GENERATION}")
+    found = branches.measure()
+    if not quiet:
+        typer.echo(
+            f"generation {generation}: {found.taken} of {found.total} branches taken, "
+            f"{len(found.listed)} listed as unreachable ({found.percent:.1f} %)"
+        )
+        for branch in found.missing:
+            typer.echo(f"not taken: {branch.file}:{branch.start} -> {branch.end}: {branch.text}")
+        for problem in found.problems:
+            typer.echo(problem)
+    return found.complete, found.to_json()
 
 
 def knocked_out(generation: str, only: str, quiet: bool) -> tuple[bool, dict[str, Any]]:

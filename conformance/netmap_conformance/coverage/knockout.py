@@ -13,19 +13,16 @@ Rules whose deletion nothing can notice are listed in ``equivalent.toml`` with t
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from netmap_reference.core.outcome import NotModelled
-from netmap_reference.core.step import RULES, Rule
+from netmap_reference.core.step import Rule
 
 from .. import scenarios
-from ..errors import UserError
 from ..expressions import ExpressionError
 from ..oracle import Judgement
 from ..scenarios import scenario_id
@@ -34,7 +31,6 @@ from ..trace import Trace
 from . import copies, rules, runs
 
 KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
-EQUIVALENTS = Path(__file__).parent / "equivalent.toml"
 _FAILS = frozenset({"VIOLATION", "STALLED", "HANG"})
 
 
@@ -85,20 +81,6 @@ class Matrix:
             "entries": [e.to_json() for e in self.entries],
             "complete": not self.survivors,
         }
-
-
-def equivalents(generation: str, path: Path = EQUIVALENTS) -> dict[str, str]:
-    """Rule -> why its deletion cannot be noticed. Raises :class:`UserError` for an unknown rule."""
-    try:
-        listed: dict[str, str] = tomllib.loads(path.read_text(encoding="utf-8")).get("rules", {})
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path.name}: {error}") from None
-    for rule, reason in listed.items():
-        if not reason.strip():
-            raise UserError(f"{path.name}: {rule} has no reason")
-        if rule.startswith(f"{generation}/") and rule not in RULES:
-            raise UserError(f"{path.name}: there is no rule {rule}")
-    return listed
 
 
 # --- which scenarios are about a rule -------------------------------------------------------------
@@ -228,7 +210,7 @@ def _where(real: dict[str, Any], copy: dict[str, Any]) -> str:
 def run(generation: str, only: str = "*", told: Callable[[str], None] = lambda text: None) -> Matrix:
     """Delete every rule of a generation whose id matches, one at a time."""
     asked = rules.known(generation, only)
-    listed = equivalents(generation)
+    listed = rules.equivalents(generation)
     told(f"generation {generation}: the model's own runs")
     about: dict[str, list[Baseline]] = defaultdict(list)
     for baseline in baselines(generation):

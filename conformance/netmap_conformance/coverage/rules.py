@@ -7,9 +7,11 @@ and as written.
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from netmap_reference.core.step import RULES, Rule
@@ -17,6 +19,8 @@ from netmap_reference.core.step import RULES, Rule
 from .. import scenarios
 from ..errors import UserError
 from . import runs
+
+EQUIVALENTS = Path(__file__).parent / "equivalent.toml"
 
 
 @dataclass(slots=True)
@@ -27,10 +31,20 @@ class Fired:
     rules: list[Rule]
     counts: Counter[str]
     runs: int
+    excused: dict[str, str] = field(default_factory=dict)
 
     @property
     def fired(self) -> list[Rule]:
         return [r for r in self.rules if self.counts[r.id]]
+
+    @property
+    def listed(self) -> list[Rule]:
+        """Never fired, and on the list of rules that cannot be noticed."""
+        return [r for r in self.never if r.id in self.excused]
+
+    @property
+    def gaps(self) -> list[Rule]:
+        return [r for r in self.never if r.id not in self.excused]
 
     @property
     def never(self) -> list[Rule]:
@@ -42,8 +56,9 @@ class Fired:
             "runs": self.runs,
             "rules": len(self.rules),
             "fired": {r.id: self.counts[r.id] for r in self.fired},
-            "never": [{"rule": r.id, "clause": r.clause, "switch": r.switch} for r in self.never],
-            "complete": not self.never,
+            "never": [{"rule": r.id, "clause": r.clause, "switch": r.switch} for r in self.gaps],
+            "listed": {r.id: self.excused[r.id] for r in self.listed},
+            "complete": not self.gaps,
         }
 
 
@@ -69,4 +84,18 @@ def measure(generation: str, only: str = "*", recordings: bool = False) -> Fired
         for used in runs.recorded(generation):
             counts.update(used)
             done += 1
-    return Fired(generation, rules, counts, done)
+    return Fired(generation, rules, counts, done, equivalents(generation))
+
+
+def equivalents(generation: str, path: Path = EQUIVALENTS) -> dict[str, str]:
+    """Rule -> why no scenario can notice its deletion. Raises :class:`UserError` for an unknown rule."""
+    try:
+        listed: dict[str, str] = tomllib.loads(path.read_text(encoding="utf-8")).get("rules", {})
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UserError(f"{path.name}: {error}") from None
+    for rule, reason in listed.items():
+        if not reason.strip():
+            raise UserError(f"{path.name}: {rule} has no reason")
+        if rule.startswith(f"{generation}/") and rule not in RULES:
+            raise UserError(f"{path.name}: there is no rule {rule}")
+    return listed

@@ -11,7 +11,7 @@ it. Points are effects of the protocols, where threads can overtake each other:
 
 So one list of operations can hold what otherwise only two processors show: a word read twice, a value read
 before the lock, a registration in the middle of a teardown. Several entries for a point are used up
-one after the other.
+one after the other. An operation that would have to wait for a lock held at its point is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.effects import Effect, Lock, ReadUser, Sleep
-from .device import Context
+from ..core.outcome import HANG
+from .device import Context, Panic
 
 if TYPE_CHECKING:
     from .world import World
@@ -60,7 +61,12 @@ def _overtake(world: World, here: str) -> None:
             del world.others[at]
             table = STORES if op in STORES else OPERATIONS
             recorded, world.recorded = world.recorded, []
-            returned = table[op](world, args)
+            try:
+                returned = table[op](world, args)
+            except Panic as panic:
+                if panic.outcome == HANG:
+                    raise ValueError(f"at {here} another thread's {op} would wait for a lock") from None
+                raise
             world.recorded = recorded
             world.emit("THREAD", op, returned)
             return
