@@ -61,7 +61,7 @@ class Ghost:
         if op == "reset":
             self.astray.clear()
             self.waiting.clear()
-        elif op == "nic_init":
+        elif op == "nic_init" and world.ifs[args["ifname"]].enabled:
             self._restarted(args["ifname"])
         elif op == "attach":
             self._restarted(args["name"])
@@ -73,7 +73,7 @@ class Ghost:
             elif event[0] == "WK":
                 selinfo, _, name = event[1].partition(":")
                 self.expected(name).pop(selinfo, None)
-            elif event[0] == "REGISTER":
+            elif event[0] == "REGISTER" and event[2]:  # switched off, the rings' krings stay as they were
                 self._restarted(event[1])
 
     def _restarted(self, name: str) -> None:
