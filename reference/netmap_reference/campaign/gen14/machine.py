@@ -1,0 +1,120 @@
+"""A machine of generation 14 under a campaign, and its two checkers.
+
+All the kernel knows are frozen records in dictionaries, so an operation touched what is not the same
+object as before. Whether a descriptor is ready is asked of a copy after every operation: what poll
+answers must be what the rings' own words say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+from ...core.choice import seeded
+from ...gen14.state import System
+from ...gen14.world import PortConfig, World
+from ..subject import Broken, Unit
+from . import moves, objects
+
+
+class Machine14:
+    """One machine and its applications, see :class:`..subject.Machine`.
+
+    ``header["profile"]``: ``good`` applications only exchange buffers and use what is theirs, ``wild``
+    ones store anything into their rings.
+    """
+
+    def __init__(self, header: dict[str, Any], switches: frozenset[str] = frozenset()) -> None:
+        self.honest = header["profile"] == "good"
+        self.profile: str = header["profile"]
+        self.world = World([PortConfig(**port) for port in header["config"]["ports"]], switches)
+        self.coverage: Counter[str] = Counter()
+        self.before = _remember(self.world.system())
+        self.made = 0
+
+    def draw(self, rng: Random) -> Unit:
+        return moves.draw(self.world, self.profile, rng)
+
+    def possible(self, unit: Unit) -> bool:
+        """Only the first operation is asked for: a unit's later ones rest on those before them."""
+        return moves.exists(self.world, *unit[0])
+
+    def apply(self, op: str, args: dict[str, Any]) -> list[Broken]:
+        """One operation and the check of what it touched. Whatever the model raises is a finding."""
+        if not moves.exists(self.world, op, args):
+            return []
+        try:
+            result = moves.make(self.world, op, args)
+        except Exception as error:  # the model must not raise for anything an application can do
+            return [Broken("survives", "14.ring.kring-order", f"{op}: {type(error).__name__}: {error}")]
+        self.made += 1
+        if result is not None:
+            self.coverage.update(result.fired)
+            if result.outcome.kind not in ("OK", "ERRNO"):
+                return [Broken("survives", "14.ring.kring-order", f"{op}: {result.outcome}")]
+        if op == "poll" and result is not None and result.outcome.ok:
+            found = list(objects.polled(self.world, args["fd"], frozenset(args["events"]), result))
+            if found:
+                return found
+        return self.touched()
+
+    def touched(self) -> list[Broken]:
+        """Check what changed since the last call, and every descriptor's readiness."""
+        return list(self._touched())
+
+    def _touched(self) -> Iterator[Broken]:
+        s, before = self.world.system(), self.before
+        for name, k in s.krings.items():
+            if before.krings.get(name) is not k:
+                yield from objects.kring(k)
+        if s.files != before.files or s.adapters != before.adapters or s.krings.keys() != before.krings.keys():
+            for name in s.adapters:
+                yield from objects.adapter(s, name)
+        if s.waiting != before.waiting or s.woken != before.woken or s.files != before.files:
+            yield from objects.sleepers(s)
+        for number, a in s.allocators.items():
+            if before.allocators.get(number) is not a:
+                yield from objects.pools(s, number)
+        if self.honest:
+            yield from objects.places(s)
+        yield from self._readiness()
+        self.before = _remember(s)
+
+    def _readiness(self) -> Iterator[Broken]:
+        copy = self.world.clone()
+        for fd in moves.BINDINGS:
+            if moves.is_bound(copy, fd):
+                want = frozenset({"in", "out"})
+                result = copy.poll(fd, want, seeded(self.made))
+                yield from objects.polled(copy, fd, want, result)
+
+    def whole(self) -> list[Broken]:
+        """Check everything, from the state alone."""
+        return list(self._whole())
+
+    def _whole(self) -> Iterator[Broken]:
+        s = self.world.system()
+        for k in s.krings.values():
+            yield from objects.kring(k)
+        for name in s.adapters:
+            yield from objects.adapter(s, name)
+        for number in s.allocators:
+            yield from objects.pools(s, number)
+        yield from objects.sleepers(s)
+        if self.honest:
+            yield from objects.places(s)
+        yield from self._readiness()
+
+
+def _remember(s: System) -> System:
+    """The records as they are; the regions are not needed to see which record is another one."""
+    return System(
+        adapters=dict(s.adapters),
+        krings=dict(s.krings),
+        allocators=dict(s.allocators),
+        files=dict(s.files),
+        waiting=dict(s.waiting),
+        woken=s.woken,
+    )

@@ -1,0 +1,236 @@
+"""What applications and environment of generation 14 do in a campaign.
+
+Operations of well-behaved applications are relative (``put``: at most so many packets as there is room
+for), so that they stay well-behaved in a shrunk trace. Every operation in which the kernel or a NIC has
+a choice carries the seed of its choices.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from netmap_spec.abi import api14
+
+from ...core.choice import seeded
+from ...gen14.world import World
+from ..subject import Operation, Unit
+
+#: What descriptors are bound to, by letter: pipes and their ends, wires with host rings, shared wires.
+BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "A": ({"name": "x{1", "tx_slots": 5, "rx_slots": 3, "tx_rings": 2}, {"name": "x{1"}),
+    "B": ({"name": "x}1"}, {"name": "x}1", "flags": "NR_NO_TX_POLL"}),
+    "C": ({"name": "v0", "mode": "NIC_SW", "extra_bufs": 2}, {"name": "v0", "mode": "SW"}, {"name": "v0"}),
+    "D": ({"name": "v1"}, {"name": "v1", "mode": "NIC_SW"}),
+    "E": ({"name": "p0"},),
+    "F": ({"name": "p1", "flags": "NR_DO_RX_POLL"}, {"name": "p1"}),
+}
+#: Pairs of rings on a wire: slots of the one end's transmit rings are those of the other's receive rings.
+SIZES = (3, 4, 5, 6)
+_U32 = (0, 1, 2, 3, 4, 5, 2**31, 2**32 - 1)
+
+
+def header(rng: Random) -> dict[str, Any]:
+    """Two wires, one of them between drivers that share buffers, and the applications' manners."""
+    a, b, c, d = (rng.choice(SIZES) for _ in range(4))
+    ports = [
+        {"name": "v0", "peer": "v1", "tx_slots": a, "rx_slots": b},
+        {"name": "v1", "peer": "v0", "tx_slots": b, "rx_slots": a, "driver": rng.choice(("emulated", "e1000"))},
+        {"name": "p0", "peer": "p1", "tx_slots": c, "rx_slots": d, "driver": "veth"},
+        {"name": "p1", "peer": "p0", "tx_slots": d, "rx_slots": c, "driver": "veth"},
+    ]
+    return {"profile": rng.choice(("good", "wild")), "config": {"ports": ports}}
+
+
+def is_open(world: World, fd: str) -> bool:
+    return any(held == fd for _, held in world.system().holders)
+
+
+def is_bound(world: World, fd: str) -> bool:
+    s = world.system()
+    return any(held == fd and s.files[file].adapter for (_, held), file in s.holders.items())
+
+
+def exists(world: World, op: str, args: dict[str, Any]) -> bool:
+    """Are the descriptor and the ring there that the operation names?"""
+    if op == "open":
+        return not is_open(world, args["fd"])
+    if "fd" in args and not is_open(world, args["fd"]):
+        return False
+    if op == "register":
+        return not is_bound(world, args["fd"])
+    if op in STORES:
+        if not is_bound(world, args["fd"]):
+            return False
+        rings = world.rings(args["fd"])
+        return all(args[word] in rings for word in ("ring", "rx", "tx") if word in args)
+    return True
+
+
+def draw(world: World, profile: str, rng: Random) -> Unit:
+    """The next unit; weights by repetition."""
+    kinds = _KINDS + (["scribble"] * 6 if profile == "wild" else [])
+    while True:
+        fd, kind = rng.choice(list(BINDINGS)), rng.choice(kinds)
+        unit = _unit(world, fd, kind, rng)
+        if unit:
+            return unit
+
+
+_KINDS = ["put"] * 6 + ["release"] * 6 + ["txsync", "rxsync", "poll"] * 4 + ["exchange"] * 3
+_KINDS += ["frame"] * 4 + ["tau"] * 3 + ["frames", "forward", "bind", "bind", "close", "unbound"]
+
+
+def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
+    choose = rng.randrange(1 << 30)
+    if kind == "bind":
+        fields = {"fd": fd, "fields": rng.choice(BINDINGS[fd]), "choose": choose}
+        return () if is_open(world, fd) else (("open", {"fd": fd}), ("register", fields))
+    if kind == "unbound":  # calls of a descriptor that is bound to nothing
+        if is_open(world, fd) or rng.random() < 0.8:
+            return ()
+        calls: list[Operation] = [(op, {"fd": fd, "choose": choose}) for op in ("txsync", "rxsync")]
+        calls.append(("poll", {"fd": fd, "events": ["in"], "choose": choose}))
+        return (("open", {"fd": fd}), *calls, ("close", {"fd": fd}))
+    if kind == "frame":
+        size, port = rng.choice((14, 60, 1514, 1514, 2048, 3000)), rng.choice(("v0", "v1"))
+        side = rng.choice(("wire", "host"))
+        return (("frame", {"port": port, "side": side, "bytes": size, "choose": choose}),)
+    if kind == "tau":
+        return (("tau", {"choose": choose}),)
+    if kind == "frames":
+        return tuple(("frames", {"port": p, "side": s}) for p in ("v0", "v1") for s in ("wire", "host"))
+    if not is_bound(world, fd):
+        return ()
+    if kind == "close":
+        return (("close", {"fd": fd}),) if rng.random() < 0.5 else ()
+    if kind in ("txsync", "rxsync"):
+        return ((kind, {"fd": fd, "choose": choose}),)
+    if kind == "poll":
+        events = [e for e in ("in", "out", "rdnorm", "wrnorm") if rng.random() < 0.4]
+        return (("poll", {"fd": fd, "events": events, "choose": choose}),)
+    if kind == "forward":
+        return (("forward", {"fd": fd}),)
+    return _store(world, fd, kind, rng)
+
+
+def _store(world: World, fd: str, kind: str, rng: Random) -> Unit:
+    rx = [r for r in world.rings(fd) if r[0] == "r"]
+    tx = [r for r in world.rings(fd) if r[0] == "t"]
+    if kind == "exchange":
+        return (("exchange", {"fd": fd, "rx": rng.choice(rx), "tx": rng.choice(tx)}),) if rx and tx else ()
+    if kind == "put" and tx:
+        flags = rng.choice((0, 0, 0, api14.NS_MOREFRAG, api14.NS_REPORT))
+        length = rng.choice((10, 14, 60, 1514, 1516))
+        args = {"fd": fd, "ring": rng.choice(tx), "count": rng.randint(0, 6), "len": length, "flags": flags}
+        return (("put", args),)
+    if kind == "release" and rx:
+        see = rng.randint(0, 2)
+        return (("release", {"fd": fd, "ring": rng.choice(rx), "count": rng.randint(0, 6), "see": see}),)
+    if kind == "scribble":
+        ring = rng.choice(rx + tx)
+        n = world.ring(fd, ring).num_slots
+        word = rng.choice(("head", "cur", "tail", "flags", "buf_idx", "len", "slot_flags"))
+        value = rng.choice((*_U32, n - 1, n))
+        if word in ("head", "cur", "tail", "flags"):
+            return (("ring", {"fd": fd, "ring": ring, "set": {word: value}}),)
+        if word == "len":
+            value = rng.choice((0, 2048, 2049, 65535))
+        name = "flags" if word == "slot_flags" else word
+        made = {name: value % 2**16 if name == "flags" else value}
+        return (("slot", {"fd": fd, "ring": ring, "index": rng.randrange(n), "set": made}),)
+    return ()
+
+
+# --- making them --------------------------------------------------------------------------------
+
+
+def _room(r: Any) -> int:
+    """Slots from head to tail, 0 when the words make no sense."""
+    return (r.tail - r.head) % r.num_slots if max(r.tail, r.head) < r.num_slots else 0
+
+
+def _put(world: World, args: dict[str, Any]) -> None:
+    r = world.ring(args["fd"], args["ring"])
+    for _ in range(min(args["count"], _room(r))):
+        slot = r.slot[r.head]
+        slot.len = args["len"]
+        slot.flags |= args["flags"]
+        r.head = r.cur = (r.head + 1) % r.num_slots
+
+
+def _release(world: World, args: dict[str, Any]) -> None:
+    r = world.ring(args["fd"], args["ring"])
+    if max(r.tail, r.head) < r.num_slots:
+        r.head = (r.head + min(args["count"], _room(r))) % r.num_slots
+        r.cur = (r.head + min(args["see"], _room(r))) % r.num_slots
+
+
+def _exchange(world: World, args: dict[str, Any]) -> None:
+    """Zero copy: the first received buffer for that of the first free transmit slot."""
+    rx, tx = world.ring(args["fd"], args["rx"]), world.ring(args["fd"], args["tx"])
+    if _room(rx) and _room(tx):
+        a, z = rx.slot[rx.head], tx.slot[tx.head]
+        a.buf_idx, z.buf_idx = z.buf_idx, a.buf_idx
+        a.flags |= api14.NS_BUF_CHANGED
+        z.flags |= api14.NS_BUF_CHANGED
+
+
+def _forward(world: World, args: dict[str, Any]) -> None:
+    """Mark everything received to be passed on between host and wire."""
+    for name in world.rings(args["fd"]):
+        r = world.ring(args["fd"], name)
+        if name[0] == "r":
+            r.flags = api14.NR_FORWARD
+            for i in range(_room(r)):
+                r.slot[(r.head + i) % r.num_slots].flags |= api14.NS_FORWARD
+
+
+def _ring(world: World, args: dict[str, Any]) -> None:
+    for word, value in args["set"].items():
+        setattr(world.ring(args["fd"], args["ring"]), word, value)
+
+
+def _slot(world: World, args: dict[str, Any]) -> None:
+    for word, value in args["set"].items():
+        setattr(world.ring(args["fd"], args["ring"]).slot[args["index"]], word, value)
+
+
+#: The application's own stores: nothing else happens.
+STORES = {
+    "put": _put,
+    "release": _release,
+    "exchange": _exchange,
+    "forward": _forward,
+    "ring": _ring,
+    "slot": _slot,
+}
+
+
+def make(world: World, op: str, args: dict[str, Any]) -> Any:
+    """Make one operation; a :class:`~...gen14.result.Result` for calls, ``None`` for stores."""
+    if op in STORES:
+        STORES[op](world, args)
+        return None
+    choose = seeded(args.get("choose", 0))
+    match op:
+        case "open":
+            return world.open(args["fd"])
+        case "close":
+            return world.close(args["fd"])
+        case "register":
+            return world.register(args["fd"], args["fields"], choose)
+        case "txsync":
+            return world.txsync(args["fd"], choose)
+        case "rxsync":
+            return world.rxsync(args["fd"], choose)
+        case "poll":
+            return world.poll(args["fd"], frozenset(args["events"]), choose)
+        case "frame":
+            return world.frame(args["port"], args["side"], bytes(args["bytes"]), choose)
+        case "tau":
+            return world.tau(choose)
+        case "frames":
+            world.frames(args["port"], args["side"])
+            return None
+    raise ValueError(f"there is no operation {op}")
