@@ -17,8 +17,7 @@ from . import runner
 from .expressions import ExpressionError
 from .manifest import Manifest
 from .oracle import Judgement
-from .runner import SETTLE
-from .scenarios import scenario_id
+from .scenarios import SETTLE, scenario_id
 from .suite import one_line
 from .targets import Target
 from .trace import Call, Return, Trace

@@ -20,7 +20,8 @@ from typing import Any
 from .expressions import ExpressionError
 from .manifest import Manifest
 from .oracle import Finding
-from .runner import BUILD, FAILURES, SETTLE, Runner, run
+from .runner import BUILD, FAILURES, Runner, run
+from .scenarios import asked
 from .scn_ops import parse_op
 from .shrink import rebuilt, shrink
 from .suite import Entry, one_line
@@ -356,9 +357,7 @@ def failed(entry: Entry, driver: Driver, message: str, build: Path) -> Entry:
     wanted = worst_of(judged.findings)
     small = whole.scenario()
     if wanted is not None:
-        # The syncs that a settle made are not the scenario's own.
-        own = [c for c in whole.calls() if c.text != SETTLE or c.op == "settle"]
-        small = rebuilt(whole, own)
+        small = rebuilt(whole, list(asked(whole).calls()))
 
         def shows(candidate: Trace) -> bool:
             try:

@@ -20,7 +20,7 @@ from . import expressions
 from .manifest import Manifest
 from .oracle import Finding, Judgement, oracle_for
 from .oracle.verdict import INCONCLUSIVE
-from .scenarios import scenario_id
+from .scenarios import SETTLE, scenario_id
 from .targets.base import Target, TargetError
 from .trace import Call, Event, Header, Return, Trace, write
 
@@ -28,8 +28,6 @@ from .trace import Call, Event, Header, Return, Trace, write
 #: environment counts as restless.
 PASSES = 200
 UNCHANGED = 12
-#: The text of a sync that a settle made.
-SETTLE = "settle"
 BUILD = Path("build")
 FAILURES = "failures"
 #: Findings that end a run.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from netmap_conformance import expressions, manifest, runner
+from netmap_conformance import expressions, manifest, runner, scenarios
 from netmap_conformance.oracle import judge
 from netmap_conformance.scn import parse_scn
 from netmap_conformance.shrink import shrink
@@ -116,7 +116,7 @@ def test_settle_becomes_syncs_of_every_bound_descriptor(target: Target) -> None:
     trace, verdict = run(target, "send A tx0 3\nsettle\n")
     calls = list(trace.calls())
     settle = calls[-1]
-    made = [(c.op, c.fd) for c in calls if c.text == runner.SETTLE and c.op != "settle"]
+    made = [(c.op, c.fd) for c in calls if c.text == scenarios.SETTLE and c.op != "settle"]
     assert verdict == "PASS"
     assert settle.op == "settle"
     assert set(made) == {("txsync", "A"), ("rxsync", "A"), ("txsync", "B"), ("rxsync", "B")}
@@ -130,6 +130,22 @@ def test_a_run_is_judged_alike_when_it_is_read_back(target: Target) -> None:
         target, "send A tx0 3\ntxsync A\nrxsync B\nset B rx0 both=9\nrxsync B\nsettle\nclose A\n"
     )
     assert judge(trace).verdict == verdict == "PASS"
+
+
+def test_a_recorded_run_can_be_done_again(target: Target) -> None:
+    trace, _ = run(target, "send A tx0 3\nsettle\nset B rx0 both=tail\nsettle\nclose A\n")
+    again = scenarios.asked(trace)
+    assert [c.text for c in again.calls()][6:] == [
+        "send A tx0 3",
+        "settle",
+        "set B rx0 both=tail",
+        "settle",
+        "close A",
+    ]
+    # A run that ended in the middle of a settle ends with that settle.
+    cut = [i for i, e in enumerate(trace.events) if isinstance(e, Call) and e.text == scenarios.SETTLE][2]
+    short = scenarios.asked(Trace(header=trace.header, events=trace.events[:cut]))
+    assert [c.text for c in short.calls()][6:] == ["send A tx0 3", "settle"]
 
 
 # --- the last stimulus and failing runs ---------------------------------------------------------

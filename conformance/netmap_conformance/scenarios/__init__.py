@@ -6,9 +6,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..scn import parse_scn
-from ..trace import Trace, parse, read_text
+from ..trace import Call, Trace, parse, read_text
 
 HERE = Path(__file__).parent
+#: The text of a sync that a settle made: not a call of the scenario's own.
+SETTLE = "settle"
 
 
 def scenario_id(trace: Trace) -> str:
@@ -31,6 +33,33 @@ def load(generation: str | None = None, pattern: str = "*") -> list[Trace]:
 
 
 def load_file(path: Path) -> Trace:
-    """One scenario from a file, in the line language or as a trace. Raises :class:`TraceError`, ``OSError``."""
+    """One scenario from a file: lines, a trace without returns, or a recorded run, which is done again.
+
+    Raises :class:`~netmap_conformance.trace.TraceError`, ``OSError``.
+    """
     text = read_text(path)
-    return parse_scn(text, str(path)) if path.suffix == ".scn" else parse(text, str(path)).scenario()
+    if path.suffix == ".scn":
+        return parse_scn(text, str(path))
+    return asked(parse(text, str(path)))
+
+
+def asked(trace: Trace) -> Trace:
+    """What a recorded run was asked to do: a settle is one call again, also one that ended in its middle."""
+    own: list[Call] = []
+    open_settle: Call | None = None
+    for call in trace.calls():
+        if call.text == SETTLE and call.op != "settle":
+            open_settle = call
+            continue
+        if open_settle is not None and call.op != "settle":
+            own.append(_settle(open_settle))
+        own.append(call)
+        open_settle = None
+    if open_settle is not None:
+        own.append(_settle(open_settle))
+    return Trace(header=trace.header, events=list(own), path=trace.path)
+
+
+def _settle(sync: Call) -> Call:
+    """The settle that made a sync."""
+    return Call(n=sync.n, op="settle", text=SETTLE, line=sync.line)

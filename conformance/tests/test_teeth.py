@@ -1,0 +1,188 @@
+"""Planted defects: the lists apply, copies are really used, and the scenarios notice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from netmap_conformance import cli, scenarios, teeth
+from netmap_conformance.teeth import Mutant, TeethError
+from netmap_conformance.teeth.hunt import KILLED, SURVIVED, hunt, planted
+from netmap_spec import schemas
+
+STALLS = {"reference": "ref-completions-never-reported", "native": "nat-completions-never-reported"}
+
+
+def mutant(name: str) -> Mutant:
+    (found,) = teeth.load(name)
+    return found
+
+
+def about(clause: str) -> list[scenarios.Trace]:
+    return [t for t in scenarios.load("14") if clause in t.header.clauses]
+
+
+# --- the lists ----------------------------------------------------------------------------------
+
+
+def test_every_mutant_applies_and_names_a_clause_that_scenarios_are_about() -> None:
+    found = teeth.load()
+    assert {m.target for m in found} == {"reference", "native"}
+    for m in found:
+        assert teeth.patched(m) != (teeth.root(m.target) / m.file).read_text(), m.id
+        assert m.reason, m.id
+        assert about(m.clause), f"{m.id}: no scenario is about {m.clause}"
+
+
+def test_both_targets_have_three_planted_bugs_and_one_of_them_is_a_stall() -> None:
+    for target, stall in STALLS.items():
+        found = [m.id for m in teeth.load(target=target)]
+        assert len(found) >= 3
+        assert stall in found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"clause": "14.no.such"}, "there is no clause '14.no.such'"),
+        ({"file": "no/such.py"}, "there is no file no/such.py"),
+        ({"old": "text that is nowhere"}, "occurs 0 times"),
+        ({"old": "e"}, "times in gen14/ring.py"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_list_is_one_line(
+    change: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = {"id": "m", "clause": "14.ring.tx-window", "file": "gen14/ring.py", "old": "def tx_prologue("}
+    lines = {**good, "new": "x", "reason": "r", **change}
+    text = "[[mutant]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in lines.items())
+    (tmp_path / "reference.toml").write_text(text)
+    monkeypatch.setattr(teeth, "LISTS", tmp_path)
+    with pytest.raises(TeethError, match=words) as caught:
+        teeth.load()
+    assert "\n" not in str(caught.value)
+
+
+# --- copies -------------------------------------------------------------------------------------
+
+
+def test_a_planted_copy_is_the_one_that_runs_and_nothing_else_changes() -> None:
+    with planted(mutant("ref-version-15-refused"), "reference") as environment:
+        code = "import netmap_reference.gen14.register as r; print(r.__file__)"
+        ran = subprocess.run(
+            [sys.executable, "-c", code], env={**environment}, capture_output=True, text=True, check=True
+        )
+        there = Path(ran.stdout.strip())
+        here = teeth.root("reference") / "gen14" / "register.py"
+        assert there != here
+        assert there.read_text() == teeth.patched(mutant("ref-version-15-refused"))
+    assert not there.exists(), "the copy is gone afterwards"
+
+
+def test_the_unchanged_copy_is_killed_by_nothing() -> None:
+    kill = hunt(None, "reference", scenarios.load("14", "p*"))
+    assert (kill.status, kill.found) == (SURVIVED, {})
+    assert kill.ran > 50
+
+
+# --- kills --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "clauses"),
+    [
+        ("ref-completions-never-reported", {"14.nic.reclaim"}),
+        ("ref-rx-window-one-too-far", {"14.ring.rx-window", "14.ring.reinit-resets", "14.sync.rejected"}),
+        ("ref-pipe-keeps-buffer", {"14.pipe.txsync", "14.pipe.rxsync", "14.pipe.shared-buffers"}),
+        ("ref-wakeup-lost", {"14.poll.wakeup"}),
+    ],
+)
+def test_a_planted_bug_of_the_model_is_caught_with_clause_step_and_picture(
+    name: str, clauses: set[str]
+) -> None:
+    m = mutant(name)
+    kill = hunt(m, "reference", about(m.clause))
+    assert kill.status == KILLED
+    (finding,) = kill.found.values()
+    assert finding.clause in clauses
+    assert finding.step > 0
+    assert finding.before or finding.after or finding.kind == "HANG"
+
+
+needs_cc = pytest.mark.skipif(
+    not (shutil.which("cc") and shutil.which("make")), reason="no C compiler: install gcc or clang, and make"
+)
+
+
+@needs_cc
+@pytest.mark.parametrize(
+    ("name", "clauses"),
+    [
+        ("nat-completions-never-reported", {"14.nic.reclaim"}),
+        ("nat-rx-window-one-too-far", {"14.ring.rx-window", "14.ring.reinit-resets", "14.sync.rejected"}),
+        ("nat-pipe-buf-changed-stays", {"14.pipe.txsync", "14.pipe.rxsync"}),
+    ],
+)
+def test_a_planted_bug_of_the_c_device_is_caught(name: str, clauses: set[str]) -> None:
+    m = mutant(name)
+    kill = hunt(m, "native", about(m.clause))
+    assert kill.status == KILLED
+    (finding,) = kill.found.values()
+    assert finding.clause in clauses
+    assert finding.before or finding.after
+
+
+def test_a_defect_nobody_looks_for_survives() -> None:
+    harmless = Mutant(
+        id="m",
+        clause="14.ring.tx-window",
+        file="gen14/world.py",
+        old='"""NIOCTXSYNC."""',
+        new='"""The other one."""',
+        reason="a comment",
+        target="reference",
+    )
+    kill = hunt(harmless, "reference", about("14.ring.tx-window")[:2])
+    assert (kill.status, kill.found, kill.ran) == (SURVIVED, {}, 2)
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def test_the_command_writes_the_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = scenarios.load("14", "register-*")
+    monkeypatch.setattr(scenarios, "load", lambda *a: few)
+    status = cli.main(["teeth", "--only", "ref-[ev]*", "--all"])
+    document = json.loads(Path("build/report/teeth.json").read_text())
+    assert schemas.validate("teeth", document) == []
+    assert {m["id"]: m["status"] for m in document["mutants"]} == {
+        "ref-exclusive-late": "killed",
+        "ref-version-15-refused": "killed",
+    }
+    assert status == 0
+    assert "2 killed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [(["--only", "zzz"], "no mutant matches 'zzz'"), (["--target", "moon"], "no mutants of 'moon'")],
+)
+def test_what_goes_wrong_is_one_line(
+    args: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["teeth", *args]) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1
