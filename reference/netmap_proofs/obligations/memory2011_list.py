@@ -181,7 +181,7 @@ def _alloc_last_fit(objs: tuple[Obj, ...], size: int) -> Step[memory.Alloc]:
 
 
 @obligation(
-    "2011.memory.first-fit",
+    "2011.memory.first-fit.bounded",
     clauses=_CLAUSES,
     statement="""An allocation takes the first free object that is large enough, and fails exactly when there
     is none; the list stays sound.""",
@@ -217,7 +217,7 @@ def _free_inside(objs: tuple[Obj, ...], offset: int | None) -> Step[memory.Free]
 
 
 @obligation(
-    "2011.memory.free",
+    "2011.memory.free.bounded",
     clauses=(*_CLAUSES, "2011.memory.free-unknown"),
     statement="""Giving back the object in use at an offset frees it and merges it; any other offset, and none
     at all, changes nothing and is logged.""",

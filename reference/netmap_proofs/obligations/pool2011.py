@@ -213,7 +213,7 @@ def _new_bufs_some(one: Pool, n: int) -> Step[pool.NewBufs]:
 
 
 @obligation(
-    "2011.pool.new-bufs",
+    "2011.pool.new-bufs.bounded",
     clauses=("2011.pool.lowest-first", "2011.pool.all-or-none", "2011.pool.count"),
     statement="""An allocation takes the lowest free buffers in order, or none at all when there are too few;
     the set of free buffers loses exactly those. The pool starts with all but the reserved two.""",
