@@ -8,7 +8,15 @@ from .machine import Machine14
 from .moves import header
 
 #: The chapters of the data path; what REGISTER and the other requests refuse has scenarios of its own.
-CHAPTERS = ("14/ring/", "14/sync/", "14/poll/", "14/pipe/txsync", "14/pipe/rxsync", "14/nic/txsync", "14/host/")
+CHAPTERS = (
+    "14/ring/",
+    "14/sync/",
+    "14/poll/",
+    "14/pipe/txsync",
+    "14/pipe/rxsync",
+    "14/nic/txsync",
+    "14/host/",
+)
 _ALONE = "operations are made one after the other, and no ring is held between two"
 _LINUX = "the model's poll makes Linux's rounds, FreeBSD's are for proofs"
 UNREACHABLE: dict[str, str] = {

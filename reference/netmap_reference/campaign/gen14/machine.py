@@ -69,7 +69,11 @@ class Machine14:
         for name, k in s.krings.items():
             if before.krings.get(name) is not k:
                 yield from objects.kring(k)
-        if s.files != before.files or s.adapters != before.adapters or s.krings.keys() != before.krings.keys():
+        if (
+            s.files != before.files
+            or s.adapters != before.adapters
+            or s.krings.keys() != before.krings.keys()
+        ):
             for name in s.adapters:
                 yield from objects.adapter(s, name)
         if s.waiting != before.waiting or s.woken != before.woken or s.files != before.files:

@@ -35,7 +35,13 @@ def header(rng: Random) -> dict[str, Any]:
     a, b, c, d = (rng.choice(SIZES) for _ in range(4))
     ports = [
         {"name": "v0", "peer": "v1", "tx_slots": a, "rx_slots": b},
-        {"name": "v1", "peer": "v0", "tx_slots": b, "rx_slots": a, "driver": rng.choice(("emulated", "e1000"))},
+        {
+            "name": "v1",
+            "peer": "v0",
+            "tx_slots": b,
+            "rx_slots": a,
+            "driver": rng.choice(("emulated", "e1000")),
+        },
         {"name": "p0", "peer": "p1", "tx_slots": c, "rx_slots": d, "driver": "veth"},
         {"name": "p1", "peer": "p0", "tx_slots": d, "rx_slots": c, "driver": "veth"},
     ]

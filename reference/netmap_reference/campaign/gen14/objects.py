@@ -46,16 +46,16 @@ def pools(s: System, number: int) -> Found:
     """Buffers 0 and 1 are nobody's, nothing beyond the pool is in use, and the last user leaves it clean."""
     a = s.allocators[number]
     used = a.buf_pool.used
-    if not memory.RESERVED <= used:
+    if not used >= memory.RESERVED:
         yield Broken("reserved", "14.memory.reserved", f"region {number}: buffer 0 or 1 is free")
     for pool in (a.if_pool, a.ring_pool, a.buf_pool):
         if any(not 0 <= i < pool.objtotal for i in pool.used):
             yield Broken("pool_range", "14.memory.pool", f"region {number}: in use {sorted(pool.used)[-3:]}")
         if not invariants.pool_partition(pool.objfree, len(pool.used), 0, pool.objtotal):
             yield Broken("pool_partition", "14.memory.pool", f"region {number}: {pool.objfree} free")
-    if not any(f.adapter and s.adapters[f.adapter].mem == number for f in s.files.values()):
-        if used != memory.RESERVED or a.if_pool.used or a.ring_pool.used:
-            yield Broken("clean", "14.memory.last-user", f"region {number}: {len(used)} buffers without a user")
+    users = any(f.adapter and s.adapters[f.adapter].mem == number for f in s.files.values())
+    if not users and (used != memory.RESERVED or a.if_pool.used or a.ring_pool.used):
+        yield Broken("clean", "14.memory.last-user", f"region {number}: {len(used)} buffers of nobody")
 
 
 def sleepers(s: System) -> Found:
@@ -119,5 +119,6 @@ def places(s: System) -> Found:
     used = a.buf_pool.used - memory.RESERVED
     twice = {i: n for i, n in found.items() if n != 1}
     if twice or set(found) != used:
-        what = f"in several places {twice}, in use and nowhere {sorted(used - set(found))[:5]}"
-        yield Broken("buffers_disjoint", "14.memory.one-slot", f"{what}, not in use {sorted(set(found) - used)}")
+        what = f"in several places {twice}, nowhere {sorted(used - set(found))[:5]}"
+        what += f", not in use {sorted(set(found) - used)}"
+        yield Broken("buffers_disjoint", "14.memory.one-slot", what)

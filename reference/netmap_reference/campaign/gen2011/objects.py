@@ -225,7 +225,7 @@ def kring(world: World, iface: Interface, name: str, astray: bool) -> Found:
         return
     if k.n != iface.na.num_desc(name[0] == "t"):
         yield Broken("ring_fields", "2011.iface.ring-fields", f"{where} has {k.n} slots")
-    avail = k.hwavail % k.n if astray and k.hwavail <= 2 * (k.n - 1) else k.hwavail
+    avail = min(k.hwavail, k.n - 1) if astray else k.hwavail
     if not invariants.ring2011_positions(k.n, k.hwcur, avail):
         what = f"{where}: hwcur {k.hwcur}, hwavail {k.hwavail} of {k.n}"
         yield Broken("ring2011_positions", "2011.ring.positions", what)
