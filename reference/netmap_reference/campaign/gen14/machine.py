@@ -66,14 +66,13 @@ class Machine14:
 
     def _touched(self) -> Iterator[Broken]:
         s, before = self.world.system(), self.before
+        counted = s.files != before.files or s.adapters != before.adapters
         for name, k in s.krings.items():
-            if before.krings.get(name) is not k:
+            old = before.krings.get(name)
+            if old is not k:
                 yield from objects.kring(k)
-        if (
-            s.files != before.files
-            or s.adapters != before.adapters
-            or s.krings.keys() != before.krings.keys()
-        ):
+                counted = counted or old is None or (old.users, old.on) != (k.users, k.on)
+        if counted or s.krings.keys() != before.krings.keys():
             for name in s.adapters:
                 yield from objects.adapter(s, name)
         if s.waiting != before.waiting or s.woken != before.woken or s.files != before.files:

@@ -1,0 +1,143 @@
+"""Campaigns of generation 14: nothing breaks, poll answers what the rings say, planted bugs are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from netmap_reference.campaign.gen14 import generation
+from netmap_reference.campaign.gen14.machine import Machine14
+from netmap_reference.campaign.runner import replay, run, same
+from netmap_reference.gen14 import memory, poll, readings
+from netmap_reference.gen14.state import System
+from netmap_spec import clauses
+
+SEED = 1489
+
+
+def test_nothing_breaks_in_contract_reading() -> None:
+    figures = run(generation(), 800, SEED, episode=200)
+    assert not figures.violations, f"seed {SEED}: {[str(v.broken) for v in figures.violations]}"
+    assert not set(generation().unreachable) & set(figures.rules), "a rule said to be out of reach fired"
+    assert set(generation().unreachable) <= generation().rules
+    assert len(figures.never(generation())) < len(generation().rules) // 4, f"seed {SEED}"
+
+
+def busy(profile: str, seed: int = 4, operations: int = 60) -> Machine14:
+    """A machine after random operations that leave descriptors bound."""
+    rng = Random(seed)
+    machine = Machine14({**generation().header(rng), "profile": profile})
+    made = 0
+    while made < operations or not any(f.adapter for f in machine.world.system().files.values()):
+        for op, args in machine.draw(rng):
+            assert not machine.apply(op, args), f"seed {seed}: {op} {args}"
+            made += 1
+    assert not machine.whole()
+    return machine
+
+
+def some_ring(s: System) -> str:
+    return min(name for name, k in s.krings.items() if k.users)
+
+
+def hwcur(s: System) -> None:
+    k = s.krings[some_ring(s)]
+    s.krings[k.name] = replace(k, pos=replace(k.pos, hwcur=k.pos.n))
+
+
+def users(s: System) -> None:
+    k = s.krings[some_ring(s)]
+    s.krings[k.name] = replace(k, users=7)
+
+
+def bound(s: System) -> None:
+    name = s.krings[some_ring(s)].adapter
+    s.adapters[name] = replace(s.adapters[name], fds=5)
+
+
+def junk(s: System) -> None:
+    a = s.allocators[memory.GLOBAL_ID]
+    s.allocators[a.id] = replace(a, buf_pool=replace(a.buf_pool, used=a.buf_pool.used - {0}))
+
+
+def lost(s: System) -> None:
+    a = s.allocators[memory.GLOBAL_ID]
+    more = a.buf_pool.used | {a.buf_pool.objtotal - 1}
+    s.allocators[a.id] = replace(a, buf_pool=replace(a.buf_pool, used=more))
+
+
+def stranger(s: System) -> None:
+    s.waiting = {**s.waiting, some_ring(s): frozenset({42})}
+
+
+def woken(s: System) -> None:
+    s.woken |= {42}
+
+
+@pytest.mark.parametrize(
+    ("predicate", "plant"),
+    [
+        ("kring_order", hwcur),
+        ("users", users),
+        ("bound", bound),
+        ("reserved", junk),
+        ("buffers_disjoint", lost),
+        ("sleepers", stranger),
+        ("sleepers", woken),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_what_is_planted_is_found_by_both_checkers(
+    monkeypatch: pytest.MonkeyPatch, predicate: str, plant: Callable[[System], None]
+) -> None:
+    machine = busy("good")
+    monkeypatch.setattr(machine, "_readiness", lambda: iter(()))  # a spoilt world is not to be run
+    plant(machine.world.system())
+    whole, touched = machine.whole(), machine.touched()
+    assert predicate in {b.predicate for b in whole}
+    assert predicate in {b.predicate for b in touched}
+    assert {b.clause for b in whole + touched} <= clauses.load().keys()
+
+
+@pytest.mark.parametrize("profile", ["good", "wild"])
+def test_everything_is_in_order_whenever_what_was_touched_is(profile: str) -> None:
+    rng = Random(f"agree {profile}")
+    machine = Machine14({**generation().header(rng), "profile": profile})
+    for _ in range(120):
+        for op, args in machine.draw(rng):
+            assert not machine.apply(op, args), f"{op} {args}"
+            assert not machine.whole(), f"{op} {args}"
+
+
+def hunt(make: Callable[[dict[str, Any]], Machine14] = Machine14) -> str:
+    """The clause of the first thing a campaign finds; its shrunk trace must break the same."""
+    plan = replace(generation(), machine=make)
+    figures = run(plan, 3000, 3, most_violations=1, episode=80)
+    assert figures.violations, "nothing found"
+    found = figures.violations[0]
+    assert same(found.broken, replay(plan, found.header, found.units))
+    assert len(found.units) < 12, found.units
+    return found.broken.clause
+
+
+def test_a_poll_that_never_finds_anything_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poll, "ready", lambda cur, tail: False)
+    assert hunt() == "14.poll.ready"
+
+
+def test_a_poll_that_looks_at_the_wrong_word_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poll, "ready", lambda cur, tail: cur < tail)
+    assert hunt() == "14.poll.ready"
+
+
+def test_a_sleeper_that_is_not_recorded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poll, "_record", lambda selinfo: iter(()))
+    assert hunt() == "14.poll.wakeup"
+
+
+def test_the_defects_of_the_code_are_found() -> None:
+    """As written a hostile application breaks the order of the kernel's positions."""
+    assert hunt(lambda header: Machine14(header, readings.AS_WRITTEN)).startswith("14.")
