@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from netmap_conformance import lockstep, manifest, runner, scenarios, teeth
+from netmap_conformance import habits, lockstep, manifest, runner, scenarios, teeth
 from netmap_conformance.errors import UserError
 from netmap_conformance.targets import Target, open_target, served
 from netmap_conformance.teeth.hunt import planted
@@ -77,8 +77,8 @@ def test_a_stall_is_found_too(tmp_path: Path) -> None:
 def test_a_rule_that_never_fires_fails_the_campaign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     original = lockstep.rules
 
-    def with_a_dead_one(st: Any) -> list[lockstep.Rule]:
-        return [*original(st), lockstep.Rule("never", 1, lambda d: False, lambda d: None, {})]
+    def with_a_dead_one(st: Any) -> list[habits.Rule]:
+        return [*original(st), habits.Rule("never", 1, lambda d: False, lambda d: None, {})]
 
     monkeypatch.setattr(lockstep, "rules", with_a_dead_one)
     target = open_target("reference", REFERENCE)

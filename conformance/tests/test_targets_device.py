@@ -11,8 +11,8 @@ import pytest
 from netmap_conformance import manifest, runner, scenarios
 from netmap_conformance.manifest import Manifest
 from netmap_conformance.targets import Target, TargetError, open_target
-from netmap_conformance.targets.device import constant, event_names
-from netmap_conformance.targets.entry import EVENTS, Library
+from netmap_conformance.targets.control import Control, constant
+from netmap_conformance.targets.entry import EVENTS, Library, event_names
 from netmap_native import NotBuilt, _library
 
 
@@ -153,6 +153,18 @@ def test_constants_by_number_and_by_name() -> None:
     assert constant("ONE_NIC", "NR_REG_") == 4
     assert constant("NR_EXCLUSIVE|NR_NO_TX_POLL", "NR_") == 0x20800
     assert constant("0x10", "NR_") == 16
+
+
+def test_a_request_is_a_header_that_points_to_its_body() -> None:
+    request = Control("REGISTER", {"name": "x{1", "mode": "ONE_NIC", "ringid": 3, "version": 15})
+    assert request.header_fields() == {"nr_version": 15, "nr_reqtype": 1, "nr_reserved": 0, "nr_name": "x{1"}
+    body = request.body_fields()
+    assert body is not None and (body["nr_mode"], body["nr_ringid"]) == (4, 3)
+    assert request.header.nr_body != 0
+    assert Control("VALE_DELIF", {"name": "v0"}).header.nr_body == 0
+    for name, args in (("TELEPORT", {}), ("REGISTER", {"colour": 1}), ("VALE_DELIF", {"mode": 1})):
+        with pytest.raises(TargetError, match=r"unknown request|has no field"):
+            Control(name, args)
 
 
 def test_events_come_back_under_the_name_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,31 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from netmap_spec.abi import Buffer, View, api14
+from netmap_spec.abi import Buffer, api14
 
 from ..manifest import Manifest
-from ..trace import FORMAT, Call, Header, Port, Return, See
+from ..trace import Call, Header, Return, See
 from .application import Api14Target
 from .base import TargetError
-from .entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, address, close_quietly
+from .control import Control
+from .entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, close_quietly, event_names
 from .mapping import Mapping
+from .probe import probe
 from .process import ASLEEP_S, Child, sleeps
 
 CODES = api14.IOCTLS[SYSTEM]
-#: Requests of NIOCCTRL by name: the body they take.
-BODIES: dict[str, type[View] | None] = {
-    "PORT_INFO_GET": api14.nmreq_port_info_get,
-    "POOLS_INFO_GET": api14.nmreq_pools_info,
-    "VALE_ATTACH": api14.nmreq_vale_attach,
-    "VALE_DETACH": api14.nmreq_vale_detach,
-    "VALE_LIST": api14.nmreq_vale_list,
-    "VALE_NEWIF": api14.nmreq_vale_newif,
-    "VALE_DELIF": None,
-    "PORT_HDR_SET": api14.nmreq_port_hdr,
-    "PORT_HDR_GET": api14.nmreq_port_hdr,
-    "SYNC_KLOOP_STOP": None,
-    "CSB_ENABLE": None,
-}
 
 
 @dataclass
@@ -193,52 +181,26 @@ class DeviceTarget(Api14Target):
 
     # --- requests -------------------------------------------------------------------------------
 
-    def _control(self, call: Call, request: int, name: str, body: Any, version: int) -> tuple[Return, Any]:
-        header_bytes = bytearray(api14.nmreq_header.SIZE)
-        header = api14.nmreq_header(Buffer(header_bytes))
-        header.nr_version, header.nr_reqtype, header.nr_name = version, request, name
-        if body is not None:
-            header.nr_body = address(body)
-        ret, code = self.entry.ioctl(self._number(call.fd), CODES["NIOCCTRL"], header_bytes)
+    def _control(self, call: Call, request: Control) -> Return:
+        ret, code = self.entry.ioctl(self._number(call.fd), CODES["NIOCCTRL"], request.header_bytes)
         done = self._done(call, min(ret, 0), code)
-        done.hdr = header.fields()
-        del done.hdr["nr_body"], done.hdr["nr_options"]
-        return done, header
+        done.hdr, done.out = request.header_fields(), request.body_fields()
+        return done
 
     def sys_register(self, call: Call) -> Return:
         args = {k.removeprefix("nr_"): v for k, v in call.args.items()}
-        name, version = self.manifest.port(str(args.pop("name", ""))), args.pop("version", api14.NETMAP_API)
-        body_bytes = bytearray(api14.nmreq_register.SIZE)
-        body = api14.nmreq_register(Buffer(body_bytes))
-        body.nr_mode = constant(args.pop("mode", api14.NR_REG_ALL_NIC), "NR_REG_")
-        body.nr_flags = constant(args.pop("flags", 0), "NR_")
-        if args.pop("options", None):
-            raise TargetError(f"{self.name}: REGISTER with options is not driven yet", status=2)
-        for key, value in args.items():
-            setattr(body, f"nr_{key}", value)
-        done, _ = self._control(call, api14.NETMAP_REQ_REGISTER, name, body_bytes, version)
-        done.out = body.fields()
+        args["name"] = self.manifest.port(str(args.get("name", "")))
+        request = Control("REGISTER", args)
+        done = self._control(call, request)
         if not done.errno:
             found = self._fds[call.fd]
-            found.memsize, found.nifp = body.nr_memsize, body.nr_offset
+            found.memsize, found.nifp = request.body.nr_memsize, request.body.nr_offset
         return done
 
     def sys_ctl(self, call: Call) -> Return:
-        args = dict(call.args)
-        request = str(args.pop("request"))
-        if request not in BODIES:
-            raise TargetError(f"{self.name}: unknown request '{request}'", status=2)
-        name, version = self.manifest.port(str(args.pop("name", ""))), args.pop("version", api14.NETMAP_API)
-        kind = BODIES[request]
-        raw = bytearray(kind.SIZE) if kind else None
-        body = kind(Buffer(raw)) if kind else None
-        for key, value in args.items():
-            setattr(body, key if key.startswith("nr_") else f"nr_{key}", value)
-        code = getattr(api14, f"NETMAP_REQ_{request}")
-        done, _ = self._control(call, code, "" if name == "-" else name, raw, version)
-        if body is not None:
-            done.out = body.fields()
-        return done
+        args = {k: v for k, v in call.args.items() if k != "request"}
+        args["name"] = self.manifest.port(str(args.get("name", "")))
+        return self._control(call, Control(str(call.args["request"]), args))
 
     def sys_ioctl(self, call: Call) -> Return:
         """Any request by its number, with a page of zeroes as its argument."""
@@ -367,28 +329,6 @@ class DeviceTarget(Api14Target):
         return Return(of=call.n)
 
 
-def constant(value: Any, prefix: str) -> int:
-    """A number, or names of constants joined by ``|``, with or without their prefix."""
-    if isinstance(value, int):
-        return value
-    total = 0
-    for word in str(value).replace("+", "|").split("|"):
-        number = getattr(api14, prefix + word, getattr(api14, word, None))
-        total |= number if isinstance(number, int) else int(word, 0)
-    return total
-
-
-def event_names(revents: int, wanted: Any) -> list[str]:
-    """Names of poll's bits. Of two names of one bit (FreeBSD: out and wrnorm) the one that was asked for."""
-    found = []
-    for name, bit in EVENTS.items():
-        twins = [n for n, b in EVENTS.items() if b == bit]
-        asked = [n for n in twins if n in wanted]
-        if revents & bit and name == (asked[0] if asked else twins[0]):
-            found.append(name)
-    return sorted(found)
-
-
 def _falls_asleep(thread: threading.Thread) -> bool:
     """Wait until the thread sleeps in the kernel, or has come back: then False.
 
@@ -402,31 +342,3 @@ def _falls_asleep(thread: threading.Thread) -> bool:
         if sleeps(f"/proc/self/task/{thread.native_id}/stat"):
             return True
     return True
-
-
-def probe(target: DeviceTarget) -> frozenset[str]:
-    """Capabilities of a device, found by trying. See :data:`~..manifest.CAPABILITIES`."""
-    found = {"threads", "processes", "fork"}
-    environment = target.entry.environment
-    if "configure" in environment:
-        ports = [Port(name="v0", peer="v1", tx_rings=2, rx_rings=2), Port(name="v1", peer="v0")]
-        wanted = {"v0": {"nic", "rings"}, "v1": {"peer"}}
-    else:
-        ports = []
-        wanted = {name: {"nic"} for name in target.manifest.ports}
-    header = Header(netmap_trace=FORMAT, generation="14", ports=ports)
-    for name, meaning in ({"probe{1": {"pipe"}} | wanted).items():
-        target.start(header)
-        target.call(Call(n=1, op="open", fd="P"))
-        done = target.call(Call(n=2, op="register", fd="P", args={"name": name}))
-        if done is not None and not done.errno:
-            found |= meaning
-            target.call(Call(n=3, op="dup", fd="P", args={"to": "Q"}))
-            synced = target.call(Call(n=4, op="txsync", fd="Q"))
-            found |= {"dup"} if synced is not None and not synced.errno else set()
-    target.stop()
-    found |= {"wire", "host"} if "frame" in environment and "nic" in found else set()
-    found |= {"io"} if "io" in environment else set()
-    found |= {"quiet"} if "quiet" in environment else set()
-    found |= {"random"} if "configure" in environment else set()
-    return frozenset(found)

@@ -56,6 +56,17 @@ EVENTS = {
 }
 
 
+def event_names(revents: int, wanted: Any) -> list[str]:
+    """Names of poll's bits. Of two names of one bit (FreeBSD: out and wrnorm) the one that was asked for."""
+    found = []
+    for name, bit in EVENTS.items():
+        twins = [n for n, b in EVENTS.items() if b == bit]
+        asked = [n for n in twins if n in wanted]
+        if revents & bit and name == (asked[0] if asked else twins[0]):
+            found.append(name)
+    return sorted(found)
+
+
 class EntryPoints(Protocol):
     """A device, whatever is behind it. Numbers of errnos are the system's own, 0 for success."""
 

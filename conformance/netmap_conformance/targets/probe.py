@@ -1,0 +1,38 @@
+"""What a device is found to have, by trying; see :data:`~..manifest.CAPABILITIES`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..trace import FORMAT, Call, Header, Port
+
+if TYPE_CHECKING:
+    from .device import DeviceTarget
+
+
+def probe(target: DeviceTarget) -> frozenset[str]:
+    """Capabilities of a device: each is tried, where one can be made on an environment of its own."""
+    found = {"threads", "processes", "fork"}
+    environment = target.entry.environment
+    if "configure" in environment:
+        ports = [Port(name="v0", peer="v1", tx_rings=2, rx_rings=2), Port(name="v1", peer="v0")]
+        wanted = {"v0": {"nic", "rings"}, "v1": {"peer"}}
+    else:
+        ports = []
+        wanted = {name: {"nic"} for name in target.manifest.ports}
+    header = Header(netmap_trace=FORMAT, generation="14", ports=ports)
+    for name, meaning in ({"probe{1": {"pipe"}} | wanted).items():
+        target.start(header)
+        target.call(Call(n=1, op="open", fd="P"))
+        done = target.call(Call(n=2, op="register", fd="P", args={"name": name}))
+        if done is not None and not done.errno:
+            found |= meaning
+            target.call(Call(n=3, op="dup", fd="P", args={"to": "Q"}))
+            synced = target.call(Call(n=4, op="txsync", fd="Q"))
+            found |= {"dup"} if synced is not None and not synced.errno else set()
+    target.stop()
+    found |= {"wire", "host"} if "frame" in environment and "nic" in found else set()
+    found |= {"io"} if "io" in environment else set()
+    found |= {"quiet"} if "quiet" in environment else set()
+    found |= {"random"} if "configure" in environment else set()
+    return frozenset(found)
