@@ -89,8 +89,12 @@ def _same(one: Obj, two: Obj) -> bool:
     return (one.offset == two.offset) & (one.size == two.size) & (one.used == two.used)
 
 
-def _is_sound(p: Proof, before: AnyList, change: memory.Splice, spared: int) -> None:
-    """The changed list satisfies the invariant, and objects in use are what they were but for ``spared``."""
+def _is_sound(p: Proof, before: AnyList, change: memory.Splice, at: int, taken: int = 0) -> None:
+    """The changed list satisfies the invariant.
+
+    Objects in use are what they were but for number ``at``, which the change is about; the first ``taken``
+    of the new ones come into use by it.
+    """
     start, stop = change.start, change.stop
     p.goal("the change lies inside the list", start >= 0, start <= stop, stop <= before.length)
     after = Changed(before, change)
@@ -100,10 +104,13 @@ def _is_sound(p: Proof, before: AnyList, change: memory.Splice, spared: int) -> 
     before.know(0, start - 1, start, start + 1, start + 2, stop, k, k - after.grown)
     p.goal("ends meet, the size is the same, none is empty, no two free neighbours", _in_order(after, k))
     j = p.integer("j", 0)
-    kept = (j < start) | (j >= stop) | (j == spared) | _not(before[j].used)
+    kept = (j < start) | (j >= stop) | (j == at) | _not(before[j].used)
     for obj in change.new:
         kept = kept | _same(obj, before[j])
     p.goal("no other object in use is touched", kept)
+    for obj in change.new[taken:]:
+        was_there = _same(obj, before[at - 1]) | _same(obj, before[at + 1])
+        p.goal("nothing else comes into use", _not(obj.used) | was_there)
 
 
 # --- allocation ---------------------------------------------------------------------------------------
@@ -146,7 +153,7 @@ def first_fit(
     p.goal("its place is the answer", got.offset == objs[end.at].offset)
     taken = got.change.new[0]
     p.goal("the object is what was asked for", _same(taken, Obj(got.offset, size, True)))
-    _is_sound(p, objs, got.change, end.at)
+    _is_sound(p, objs, got.change, end.at, taken=1)
 
 
 def _walk(
