@@ -22,6 +22,7 @@ from ...gen2011.world import World
 from ..subject import Broken, Operation, Unit
 from . import moves, objects
 from .ghost import Ghost
+from .possible import exists, possible
 from .region import WatchedRegion
 from .shadow import Shadow, Slots, area_of
 
@@ -52,7 +53,7 @@ class CampaignWorld(World):
         elif isinstance(effect, Sleep) and self.meanwhile:
             made, self.meanwhile = self.meanwhile, []
             for op, args in made:
-                if moves.exists(self, op, args):
+                if exists(self, op, args):
                     (STORES.get(op) or OPERATIONS[op])(self, args)
         return answer
 
@@ -85,7 +86,7 @@ class Machine2011:
         return moves.draw(self.world, self.profile, rng)
 
     def possible(self, unit: Unit) -> bool:
-        return moves.possible(self.world, unit, self.honest)
+        return possible(self.world, unit, self.honest)
 
     def apply(self, op: str, args: dict[str, Any]) -> list[Broken]:
         """One operation and the check of what it touched. Whatever the model raises is a finding."""
