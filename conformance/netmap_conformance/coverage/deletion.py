@@ -92,14 +92,23 @@ def switch_of(tree: ast.Module, constant: str) -> str:
 
 def delete(tree: ast.Module, names: Names, switch: str = "") -> tuple[ast.Module, int]:
     """A copy of the module without the rule, and at how many places it was fired."""
+    if not any(_mentions(node, names) for node in tree.body):
+        return tree, 0
     made = copy.deepcopy(tree)
     count = 0
     for node in ast.walk(made):
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef) and _mentions(node, names):
             deleter = _Deleter(node, names, switch)
             deleter.run()
             count += deleter.count
     return ast.fix_missing_locations(made), count
+
+
+def _mentions(statement: ast.stmt, names: Names) -> bool:
+    """Is the rule named in this statement of a module, other than by its definition?"""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return any(names.means(node) for node in ast.walk(statement))
+    return False
 
 
 class _Deleter:

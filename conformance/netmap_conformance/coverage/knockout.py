@@ -101,10 +101,10 @@ class Baseline:
         return f"{scenario_id(self.scenario)} ({self.reading})"
 
 
-def baselines(generation: str) -> list[Baseline]:
-    """Every scenario in every reading, on the real model."""
+def baselines(generation: str, pattern: str = "*") -> list[Baseline]:
+    """Every scenario whose id matches, in every reading, on the real model."""
     found = []
-    for scenario in scenarios.load(generation):
+    for scenario in scenarios.load(generation, pattern):
         for reading in runs.readings(scenario):
             if generation == "2011":
                 seen = list(runs.steps2011(scenario, reading))

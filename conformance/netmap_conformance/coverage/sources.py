@@ -181,16 +181,17 @@ def cover(lines: Lines, listed: list[Listed], cited: Mapping[str, set[int]], mos
     """
     problems: list[str] = []
     excused: set[int] = set()
+    mechanical = lines.mechanical
     for entry in listed:
         for number in sorted(entry.numbers):
             if not 1 <= number <= lines.count:
                 problems.append(f"line {number} is listed as without behaviour and does not exist")
-            elif number in lines.mechanical:
+            elif number in mechanical:
                 problems.append(f"line {number} is listed as without behaviour and needs no listing")
             elif number in excused:
                 problems.append(f"line {number} is listed twice")
         excused |= entry.numbers
-    behaviour = [n for n in range(1, lines.count + 1) if n not in lines.mechanical and n not in excused]
+    behaviour = [n for n in range(1, lines.count + 1) if n not in mechanical and n not in excused]
     real = set(behaviour)
     seen: set[int] = set().union(*cited.values()) if cited else set()
     counts = Counter({clause: len(numbers & real) for clause, numbers in cited.items()})
