@@ -43,6 +43,7 @@ HERE = Path(__file__).parent / "manifests"
 
 #: Every capability a scenario may need, and what having it means.
 CAPABILITIES = {
+    "fresh": "every scenario starts on a device that nobody uses and nobody has used",
     "pipe": "REGISTER opens both ends of NAME{ID and NAME}ID",
     "nic": "the ports of kind nic that a scenario asks for exist and REGISTER opens them",
     "rings": "a NIC port can have more than one transmit and receive ring",
@@ -110,6 +111,13 @@ class Manifest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_
         match = re.match(r"[^{}]*", name)
         base = match[0] if match else name
         return self.ports.get(base, base) + name[len(base) :]
+
+    def logical(self, name: str) -> str:
+        """The scenario's name of a port of the machine: :meth:`port` the other way round."""
+        match = re.match(r"[^{}]*", name)
+        base = match[0] if match else name
+        back = {real: ours for ours, real in self.ports.items()}
+        return back.get(base, base) + name[len(base) :]
 
     def errno_name(self, code: int | str) -> str:
         """The contract's name for what the target reported: a number of its system, or a name."""

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -62,7 +62,8 @@ class Runner:
         self.target = target
         self.scenario = scenario
         self.manifest = manifest
-        self.header = msgspec.structs.replace(scenario.header, target=target.name, initial="known")
+        initial: Literal["known", "unknown"] = "known" if "fresh" in target.capabilities() else "unknown"
+        self.header = msgspec.structs.replace(scenario.header, target=target.name, initial=initial)
         self.events: list[Event] = []
         self.oracle = oracle_for(self.header, manifest, test=scenario_id(scenario))
         self.on_step: Callable[[Call], None] | None = None

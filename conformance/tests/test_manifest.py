@@ -32,6 +32,7 @@ def test_a_full_manifest_is_read() -> None:
     assert m.port("v0") == "em0"
     assert m.port("v0{1") == "em0{1", "a pipe's name keeps its suffix"
     assert m.port("x}2") == "x}2"
+    assert (m.logical("em0"), m.logical("em0}1"), m.logical("v9")) == ("v0", "v0}1", "v9")
     assert m.errno_name(45) == "EOPNOTSUPP"
     assert m.errno_name(22) == "EINVAL"
     assert m.errno_name("ENOTSUP") == "EOPNOTSUPP", "one number, one name"

@@ -89,6 +89,14 @@ class DeviceTarget(Api14Target):
     def look(self, fd: str, actor: str = "main") -> See:
         return self._children[actor].look(fd) if actor in self._children else super().look(fd)
 
+    def observe(self, call: Call, done: Return) -> None:
+        """As everywhere, with the scenario's names of ports."""
+        super().observe(call, done)
+        if done.see is not None and done.see.nifp is not None:
+            done.see.nifp["ni_name"] = self.manifest.logical(done.see.nifp["ni_name"])
+        if done.hdr is not None:
+            done.hdr["nr_name"] = self.manifest.logical(done.hdr["nr_name"])
+
     def quiet(self) -> bool:
         return self.entry.quiet()
 

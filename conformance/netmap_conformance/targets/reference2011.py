@@ -14,7 +14,7 @@ from ..recordings.replay2011 import Replay
 from ..trace import Call, Header, Return, See
 from .base import TargetError
 
-CAPABILITIES = frozenset({"nic", "rings", "wire", "host", "quiet", "parameters"})
+CAPABILITIES = frozenset({"fresh", "nic", "rings", "wire", "host", "quiet", "parameters"})
 
 
 class Reference2011Target:
