@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``kind`` is one of ``OK``, ``ERRNO``, ``FAULT``, ``HANG``; ``detail`` the errno's name or the source lines."""
+    """``kind``: ``OK``, ``ERRNO``, ``FAULT`` or ``HANG``; ``detail``: errno name or source lines."""
 
     kind: str
     detail: str = ""
