@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
         if as_json and tap:
             raise UserError("--json and --tap both want the standard output")
         traces = _scenarios(chosen, only, clause, scenario)
-        given = bool(manifest) or spec in ("reference", "native")
+        given = described(spec, manifest, device or chosen.device)
         try:
             opened = open_target(spec, chosen, device=device, seed=seed, policy=policy)
             try:
@@ -96,6 +96,11 @@ def register(app: typer.Typer) -> None:
         else:
             show(suite)
         raise typer.Exit(suite.status())
+
+
+def described(spec: str, manifest: str, device: str) -> bool:
+    """Has somebody written down what this target can do? Not for a device node nobody gave a manifest for."""
+    return bool(manifest) or spec == "reference" or (spec == "native" and not device.startswith("/"))
 
 
 def load_manifest(path: str, target: str) -> Manifest:
