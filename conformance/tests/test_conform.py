@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from netmap_conformance import cli, manifest, suite
-from netmap_conformance.commands.conform import describe, to_junit, to_tap
+from netmap_conformance.commands.conform import describe, described, to_junit, to_tap
 from netmap_conformance.errors import CANNOT_JUDGE, FOUND, UserError
 from netmap_conformance.manifest import Deviation, Manifest
 from netmap_conformance.oracle import Finding
@@ -280,6 +280,22 @@ def test_a_description_has_everything_a_maintainer_needs() -> None:
         "build/failures",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("spec", "manifest_given", "device", "expected"),
+    [
+        ("reference", "", "", True),
+        ("native", "", "user", True),
+        ("native", "", "/dev/netmap", False),
+        ("native", "mine.toml", "/dev/netmap", True),
+        ("exec:x", "", "", False),
+    ],
+)
+def test_a_target_nobody_described_is_asked(
+    spec: str, manifest_given: str, device: str, expected: bool
+) -> None:
+    assert described(spec, manifest_given, device) is expected
 
 
 def test_denied_capabilities_are_named() -> None:

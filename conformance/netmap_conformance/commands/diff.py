@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
         """Run the scenarios on two implementations and compare what they did."""
         from .. import differ, scenarios, suite
         from ..targets import TargetError, open_target
-        from .conform import load_manifest
+        from .conform import described, load_manifest
 
         opened = []
         try:
@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
                 manifest = load_manifest(path, spec)
                 target = open_target(spec, manifest, device, seed, policy)
                 opened.append(target)
-                given = bool(path) or spec in ("reference", "native")
+                given = described(spec, path, device or manifest.device)
                 sides.append(
                     differ.Side(target, manifest, suite.allowed_capabilities(target, manifest, given))
                 )
