@@ -236,13 +236,18 @@ def run(id: str, name: str) -> tuple[Oracle2011, list[Return]]:
     return oracle, returns
 
 
+#: Scenarios in which the driver breaks its own duty: what follows is undefined, also in contract reading.
+DRIVER_MISUSE = {"interrupts-reset-outside": "netmap_reset with a position that is none of the NIC's ring"}
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=scenario_id)
 @pytest.mark.parametrize("name", ["reference-2011", "netmap-2011"])
 def test_a_scenario_passes_in_both_readings(scenario: Trace, name: str) -> None:
     oracle, returns = run(scenario_id(scenario), name)
     judgement = oracle.finish()
     assert judgement.verdict in ((PASS,) if name == "reference-2011" else (PASS, DEVIATION))
-    assert not any(returned.fault and name == "reference-2011" for returned in returns)
+    if scenario_id(scenario) not in DRIVER_MISUSE:
+        assert not any(returned.fault and name == "reference-2011" for returned in returns)
     assert judgement.steps == len(returns)
 
 
