@@ -44,6 +44,12 @@ RX_HEAD_TAKEN = rule(
     source=f"{NETMAP_C}:1812-1830",
     switch=PROLOGUE_UNBOUNDED,
 )
+RX_STORED = rule(
+    "14/ring/rx_prologue/stored-first",
+    clause="14.ring.reinit-resets",
+    source=f"{NETMAP_C}:1801-1802",
+    switch=RX_PROLOGUE_STORES_FIRST,
+)
 TAIL_RESTORED = rule(
     "14/ring/prologue/tail-restored", clause="14.ring.tail-is-kernels", source=f"{NETMAP_C}:1762-1766"
 )
@@ -182,12 +188,14 @@ def rx_prologue(k: Kring, user: UserRing, switches: frozenset[str] = CONTRACT) -
     """
     unbounded = PROLOGUE_UNBOUNDED in switches
     rejected = k
+    stored: tuple[str, ...] = ()
     if RX_PROLOGUE_STORES_FIRST in switches:
         rejected = replace(k, rhead=user.head, rcur=user.cur)
+        stored = (RX_STORED,)
     if not (unbounded or user.head < k.n) or not between(k.hwcur, user.head, k.hwtail):
-        return Step(Prologue(rejected, False, user.tail), (RX_HEAD,))
+        return Step(Prologue(rejected, False, user.tail), (RX_HEAD, *stored))
     if not (unbounded or user.cur < k.n) or not between(user.head, user.cur, k.hwtail):
-        return Step(Prologue(rejected, False, user.tail), (RX_CUR,))
+        return Step(Prologue(rejected, False, user.tail), (RX_CUR, *stored))
     fired: tuple[str, ...] = (RX_ACCEPT,)
     if user.tail != k.rtail:
         fired = (RX_ACCEPT, TAIL_RESTORED)

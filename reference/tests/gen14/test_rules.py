@@ -27,5 +27,4 @@ def test_switches_and_deviations_are_the_same() -> None:
 
 def test_every_switch_has_a_rule_that_tells_when_it_mattered() -> None:
     told = {r.switch for r in OURS if r.switch}
-    # This one shows in the positions of a rejected kring alone.
-    assert readings.AS_WRITTEN - told == {"14.rx-prologue-stores-first"}
+    assert told >= readings.AS_WRITTEN
