@@ -43,6 +43,14 @@ class Refused(Exception):
         self.name = name
 
 
+class Faulted(Exception):
+    """The kernel faults at these source lines."""
+
+    def __init__(self, lines: str) -> None:
+        super().__init__(lines)
+        self.lines = lines
+
+
 def krings_of(s: System, na: Adapter, hardware_only: bool = False) -> Iterator[KringState]:
     """A port's krings in the kernel's order: receive before transmit, ascending."""
     for t in DIRECTIONS:
@@ -131,6 +139,18 @@ def update_hostrings_mode(s: System, na: Adapter) -> None:
 def mode_pending(s: System, f: File) -> bool:
     """Shall one of the descriptor's rings change its mode?"""
     return any(k.on != k.pending for k in selected(s, f))
+
+
+def hold(s: System, mem: int, by: int) -> None:
+    """``by`` more ports hold a region."""
+    a = s.allocators[mem]
+    s.allocators[mem] = replace(a, refs=a.refs + by)
+
+
+def free_number(s: System) -> int:
+    """The smallest adapter number that is free."""
+    taken = {na.number for na in s.adapters.values()}
+    return next(n for n in range(len(taken) + 1) if n not in taken)
 
 
 # --- ring objects -----------------------------------------------------------------------------

@@ -12,18 +12,16 @@ from dataclasses import replace
 from ..core.step import rule
 from . import bind, memory
 from .bind import krings_put, rings_delete
-from .ports import nic_mode, pipe_ends
+from .ports.table import ops
 from .state import RX, TX, System
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
-PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
 LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 
 UNBOUND = rule("14/close/unbound", clause="14.close.last-reference", source=f"{NETMAP_C}:1145-1156")
 UNREGISTER = rule("14/close/unregister", clause="14.close.returns", source=f"{NETMAP_C}:1041-1116")
 HELD = rule("14/close/still-held", clause="14.close.last-reference", source=f"{NETMAP_C}:1145-1148")
 LAST = rule("14/close/last-descriptor", clause="14.close.returns", source=f"{NETMAP_C}:1073-1105")
-PARENT_GONE = rule("14/close/parent-deleted", clause="14.pipe.parent", source=f"{PIPE_C}:634-651")
 
 
 def release(s: System, file: int, switches: frozenset[str]) -> tuple[str, ...]:
@@ -53,17 +51,11 @@ def unregister(s: System, file: int, fired: list[str], switches: frozenset[str])
     krings_put(s, f)
     bind.update_hostrings_mode(s, na)
     if na.fds == 0 or bind.mode_pending(s, f):
-        if na.kind == "nic":
-            nic_mode.unregistered(s, name, fired)
-        else:
-            pipe_ends.unregistered(s, name)
+        ops(na).unregister(s, name, fired)
     rings_delete(s, name, fired)
     if na.fds == 0:
         fired.append(LAST)
-        if na.kind == "nic":
-            nic_mode.krings_delete(s, name, fired, switches)
-        else:
-            pipe_ends.krings_delete_pair(s, name, fired, switches)
+        ops(na).krings_delete(s, name, fired, switches)
     na = s.adapters[name]
     many = tuple(f.range(t)[1] - f.range(t)[0] > 1 for t in (RX, TX))
     s.adapters[name] = replace(na, si_users=(na.si_users[0] - many[0], na.si_users[1] - many[1]))
@@ -77,18 +69,9 @@ def adapter_put(s: System, name: str, fired: list[str]) -> None:
     """Drop one reference to a port; a pipe end or a parent made on the fly goes with its last one."""
     na = s.adapters[name]
     s.adapters[name] = na = replace(na, refs=na.refs - 1)
-    if na.refs > 0 or na.kind == "nic":
+    if na.refs > 0 or ops(na).lasting:
         return
-    if na.kind == "pipe":
-        if na.peer_ref:
-            s.adapters[name] = replace(na, peer_ref=False)
-            adapter_put(s, na.peer, fired)
-        parent = s.adapters[na.parent]
-        if na.role == "{":
-            s.adapters[na.parent] = replace(parent, pipes=tuple(p for p in parent.pipes if p != name))
-        adapter_put(s, na.parent, fired)
-    else:
-        fired.append(PARENT_GONE)
+    ops(na).destroy(s, name, fired, lambda other: adapter_put(s, other, fired))
     del s.adapters[name]
     memory_put(s, na.mem)
 

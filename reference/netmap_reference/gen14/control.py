@@ -17,6 +17,9 @@ from ..core.outcome import NotModelled, errno
 from ..core.step import rule
 from . import memory, register, request
 from .bind import Refused
+from .ports import nic_get
+from .ports.ops import Asked
+from .ports.table import find
 from .result import Result
 from .state import System
 
@@ -57,8 +60,8 @@ def control(s: System, name: str, fields: Mapping[str, Any], switches: frozenset
         raise
     asked = s.adapters.get(req.name)
     s.restore(before)
-    if register.HOST_RINGS_STICK in switches and asked is not None:
-        fired.extend(register.keep_host_rings(s, asked))
+    if nic_get.HOST_RINGS_STICK in switches and asked is not None:
+        fired.extend(nic_get.keep_host_rings(s, asked))
     return replace(result, fired=tuple(fired))
 
 
@@ -68,7 +71,7 @@ def _port_info(s: System, req: request.Request, fired: list[str], switches: froz
         fired.append(INFO_MEM)
         a = s.allocators[req.mem_id or memory.GLOBAL_ID]
         return {"nr_memsize": a.memsize, "nr_mem_id": a.id}
-    na = s.adapters[register.find(s, req, fired, switches - {register.HOST_RINGS_OVERRUN})]
+    na = s.adapters[find(Asked(s, req, fired, switches - {nic_get.HOST_RINGS_OVERRUN}, find))]
     a = s.allocators[na.mem]
     fired.append(INFO)
     return {f"nr_{n}": getattr(na, n) for n in _INFO[:-1]} | {"nr_memsize": a.memsize, "nr_mem_id": a.id}
@@ -76,7 +79,7 @@ def _port_info(s: System, req: request.Request, fired: list[str], switches: froz
 
 def _pools(s: System, req: request.Request, fired: list[str]) -> dict[str, int]:
     _check_mem_id(s, req, fired)
-    a = s.allocators[s.adapters[register.find(s, req, fired, frozenset())].mem]
+    a = s.allocators[s.adapters[find(Asked(s, req, fired, frozenset(), find))].mem]
     fired.append(POOLS)
     out = {"nr_memsize": a.memsize, "nr_mem_id": a.id}
     pools = (

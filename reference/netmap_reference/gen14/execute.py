@@ -24,7 +24,8 @@ from ..core.effects import (
     WriteUser,
 )
 from . import bind, memory
-from .ports import device, host, nic, pipe, wire
+from .ports import device, host
+from .ports.table import ops
 from .ring import distance, slot_reinit
 from .state import TX, KringState, System
 
@@ -82,15 +83,7 @@ class Execution:
         if k.host:
             forward = self.s.files[self.file].forward_down
             return host.txsync(ring) if k.t == TX else host.rxsync(ring, forward)
-        if k.pipe:
-            return pipe.txsync(ring) if k.t == TX else pipe.rxsync(ring)
-        if k.t == TX:
-            return nic.txsync(ring)
-        return nic.rxsync(ring, self._wire(k).driver.copies, self.switches)
-
-    def _wire(self, k: KringState) -> wire.Wire:
-        found: wire.Wire = self.s.ports[k.adapter]
-        return found
+        return ops(self.s.adapters[k.adapter]).sync(self, k, force)
 
     def _read_kernel(self, k: KringState, word: str) -> Any:
         if word == "kring":

@@ -190,20 +190,7 @@ class System:
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""
-        return System(
-            dict(self.adapters),
-            dict(self.krings),
-            dict(self.allocators),
-            {n: r.clone() for n, r in self.regions.items()},
-            dict(self.files),
-            dict(self.holders),
-            dict(self.mapped),
-            dict(self.waiting),
-            self.woken,
-            dict(self.ports),
-            self.last_mem,
-            self.params,
-        )
+        return System(**{name: _copy(getattr(self, name)) for name in System.__slots__})
 
     def restore(self, before: System) -> None:
         """Take over everything from ``before``; it must not be used afterwards."""
@@ -212,17 +199,21 @@ class System:
 
     def key(self) -> Hashable:
         """Equal for systems that behave alike from here on."""
-        return (
-            frozenset(self.adapters.items()),
-            frozenset(self.krings.items()),
-            frozenset(self.allocators.items()),
-            frozenset((n, r.key()) for n, r in self.regions.items()),
-            frozenset(self.files.items()),
-            frozenset(self.holders.items()),
-            frozenset(self.mapped.items()),
-            frozenset((n, w) for n, w in self.waiting.items() if w),
-            self.woken,
-            frozenset(self.ports.items()),
-            self.last_mem,
-            self.params,
+        return tuple(_value(getattr(self, name)) for name in System.__slots__)
+
+
+def _copy(value: Any) -> Any:
+    """A table is copied with its records shared; a region shares its pages; anything else is a value."""
+    if isinstance(value, dict):
+        return {k: v.clone() if isinstance(v, Region) else v for k, v in value.items()}
+    return value
+
+
+def _value(value: Any) -> Hashable:
+    """A table as a value. An entry that is an empty set counts like none."""
+    if isinstance(value, dict):
+        return frozenset(
+            (k, v.key() if isinstance(v, Region) else v) for k, v in value.items() if v != frozenset()
         )
+    found: Hashable = value
+    return found

@@ -8,14 +8,20 @@ netmap-capable veth pair share their buffers: their rings are tied together as t
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from ...core.effects import Protocol
 from ...core.outcome import NotModelled
 from ...core.step import rule
 from .. import bind, memory
 from ..bind import Refused, krings_of, mode_commit
-from ..state import RX, TX, Adapter, File, System
+from ..state import RX, TX, Adapter, File, KringState, System
 from . import nic, pipe_ends, wire
 from .driver import DRIVERS, mtu_fits
+from .ops import PortOps
+
+if TYPE_CHECKING:
+    from ..execute import Execution
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 VETH_H = "luigirizzo/netmap:LINUX/veth_netmap.h@89607e14"
@@ -131,3 +137,24 @@ def krings_delete(s: System, name: str, fired: list[str], switches: frozenset[st
         if na.peer_ref:
             s.adapters[name] = replace(s.adapters[name], peer_ref=False)
     s.adapters[name] = replace(s.adapters[name], host_tx_rings=1, host_rx_rings=1)
+
+
+def sync(x: Execution, k: KringState, force: bool) -> Protocol:
+    """The driver's part of a sync. The rings of a pair are those of a pipe."""
+    if k.pipe:
+        return pipe_ends.sync(x, k, force)
+    if k.t == TX:
+        return nic.txsync(k.name)
+    w: wire.Wire = x.s.ports[k.adapter]
+    return nic.rxsync(k.name, w.driver.copies, x.switches)
+
+
+OPS = PortOps(
+    check=check_mtu,
+    krings_create=krings_create,
+    krings_delete=krings_delete,
+    register=registered,
+    unregister=unregistered,
+    sync=sync,
+    lasting=True,
+)

@@ -11,12 +11,14 @@ The buffers of a pair of rings exist once: a ring of one end owns them, the ring
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from ...core.effects import Protocol
 from ...core.step import rule
-from .. import memory
+from .. import bind, memory
 from ..bind import (
-    krings_create,
     krings_delete,
     krings_of,
     mode_commit,
@@ -26,7 +28,12 @@ from ..bind import (
     rings_delete,
 )
 from ..ring import nm_next
-from ..state import RX, System, ring_name, swap
+from ..state import RX, TX, KringState, System, ring_name, swap
+from . import pipe
+from .ops import PortOps
+
+if TYPE_CHECKING:
+    from ..execute import Execution
 
 PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
 
@@ -41,6 +48,7 @@ _SHARED = "14.pipe.shared-buffers"
 BOTH = rule("14/pipe/krings_create/both-ends", clause=_ENDS, source=f"{PIPE_C}:318-358")
 KEPT = rule("14/pipe/krings_delete/kept-by-peer", clause=_ENDS, source=f"{PIPE_C}:618-628")
 GONE = rule("14/pipe/krings_delete/both-ends", clause=_ENDS, source=f"{PIPE_C}:536-596")
+PARENT_GONE = rule("14/close/parent-deleted", clause="14.pipe.parent", source=f"{PIPE_C}:634-651")
 COPIED = rule("14/pipe/reg/slots-copied", clause=_SHARED, source=f"{PIPE_C}:432-452")
 REOPENED = rule("14/pipe/reg/reopened-in-place", clause="14.pipe.reopen", source=f"{PIPE_C}:423-430")
 OVERWRITTEN = rule(
@@ -54,11 +62,17 @@ LEAKED = rule(
 )
 
 
+def krings_create(s: System, name: str, fired: list[str]) -> None:
+    """Whoever comes first makes the krings of both ends."""
+    if s.adapters[name].peer_ref:
+        krings_create_pair(s, name, fired)
+
+
 def krings_create_pair(s: System, name: str, fired: list[str]) -> None:
     """Make the krings of both ends and link them ring by ring; the peer's rings own no buffers."""
     peer = s.adapters[name].peer
-    krings_create(s, s.adapters[name], fired)
-    krings_create(s, s.adapters[peer], fired)
+    bind.krings_create(s, s.adapters[name], fired)
+    bind.krings_create(s, s.adapters[peer], fired)
     for k in list(krings_of(s, s.adapters[name], hardware_only=True)):
         other = s.krings[ring_name(peer, swap(k.t), k.index)]
         put(s, replace(k, pipe=other.name, pipe_tail=k.pos.hwtail))
@@ -94,17 +108,19 @@ def register_rings(s: System, name: str, fired: list[str], switches: frozenset[s
         put(s, replace(k, fake=True, needed=True))
 
 
-def registered(s: System, name: str, first: bool) -> None:
-    """Somebody is bound to this end: if the other one kept it alive so far, it need not any more."""
+def register(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
+    """Newly bound rings get their other end. With the first descriptor the port is on, and if the other end
+    kept it alive so far, it need not any more."""
+    register_rings(s, name, fired, switches)
     na = s.adapters[name]
-    if first:
+    if na.fds == 0:
         s.adapters[name] = na = replace(na, on=True)
         if not na.peer_ref:
             s.adapters[na.peer] = replace(s.adapters[na.peer], peer_ref=False)
             s.adapters[name] = replace(na, refs=na.refs - 1)
 
 
-def unregistered(s: System, name: str) -> None:
+def unregister(s: System, name: str, fired: list[str]) -> None:
     """The other way round, called when a descriptor has left: the last one leaves the end to its peer."""
     na = s.adapters[name]
     mode_commit(s, na)
@@ -162,3 +178,39 @@ def krings_delete_pair(s: System, name: str, fired: list[str], switches: frozens
     for end in (name, na.peer):
         rings_delete(s, end, fired)
         krings_delete(s, end)
+
+
+def sync(x: Execution, k: KringState, force: bool) -> Protocol:
+    """A pipe's part of a sync; a transmit ring is never lazy."""
+    return pipe.txsync(k.name) if k.t == TX else pipe.rxsync(k.name)
+
+
+def destroy(s: System, name: str, fired: list[str], put_adapter: Callable[[str], None]) -> None:
+    """Let go of the peer, if this end keeps it, and of the port below which the pipe lived. Source:
+    netmap_pipe_dtor."""
+    na = s.adapters[name]
+    if na.peer_ref:
+        s.adapters[name] = replace(na, peer_ref=False)
+        put_adapter(na.peer)
+    parent = s.adapters[na.parent]
+    if na.role == "{":
+        s.adapters[na.parent] = replace(parent, pipes=tuple(p for p in parent.pipes if p != name))
+    put_adapter(na.parent)
+
+
+OPS = PortOps(
+    krings_create=krings_create,
+    krings_delete=krings_delete_pair,
+    register=register,
+    unregister=unregister,
+    sync=sync,
+    destroy=destroy,
+)
+
+
+def parent_destroy(s: System, name: str, fired: list[str], put_adapter: Callable[[str], None]) -> None:
+    """A port that was made for its pipes goes with the last of them."""
+    fired.append(PARENT_GONE)
+
+
+PARENT_OPS = PortOps(destroy=parent_destroy)

@@ -1,0 +1,86 @@
+"""Chapter *NIC, found*: the port of the system that a request names. Source: netmap_get_na, netmap_get_hw_na.
+
+It is asked last: a name that no other kind of port claims is one of the system's, or nobody's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...core.outcome import NotModelled
+from ...core.step import rule
+from .. import request
+from ..bind import Faulted, Refused
+from ..request import Request
+from ..state import Adapter, System
+from . import nic_mode
+from .ops import Asked
+
+NETMAP_C = request.NETMAP_C
+GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
+
+#: The numbers of host rings a request asks for stay with the port though the request failed.
+HOST_RINGS_STICK = "14.host-rings-stick"
+#: The second end of a shared pair asks for more host rings than were made with the first.
+HOST_RINGS_OVERRUN = "14.veth-host-rings-overrun"
+AS_WRITTEN = frozenset({HOST_RINGS_STICK, HOST_RINGS_OVERRUN})
+
+STUCK = rule(
+    "14/register/host-rings/stick",
+    clause="14.host.counts",
+    source=f"{NETMAP_C}:1654-1663",
+    switch=HOST_RINGS_STICK,
+)
+OVERRUN = rule(
+    "14/register/host-rings/overrun",
+    clause="14.host.counts",
+    source=f"{NETMAP_C}:1654-1663",
+    switch=HOST_RINGS_OVERRUN,
+)
+HOST_ONLY = rule("14/register/host-only", clause="14.register.names", source=f"{GENERIC_C}:1086-1089")
+NO_PORT = rule("14/register/no-such-port", clause="14.register.names", source=f"{NETMAP_C}:1641-1645")
+
+
+def keep_host_rings(s: System, asked: Adapter) -> tuple[str, ...]:
+    """As written the numbers of host rings a failed request asked for are those of the next one."""
+    na = s.adapters.get(asked.name)
+    if na is None:
+        return ()  # an end of a pipe that was made for the request went with it
+    counts = (asked.host_tx_rings, asked.host_rx_rings)
+    if na.kind != "nic" or s.ports[na.name].driver.copies or counts == (na.host_tx_rings, na.host_rx_rings):
+        return ()
+    s.adapters[na.name] = replace(na, host_tx_rings=counts[0], host_rx_rings=counts[1])
+    return (STUCK,)
+
+
+def find(asked: Asked) -> str:
+    """The port of that name. ENXIO when there is none, EINVAL when it cannot have rings."""
+    s, req, fired = asked.s, asked.req, asked.fired
+    fired.append(request.NAME_PORT)
+    na = s.adapters.get(req.name)
+    if na is None:
+        fired.append(NO_PORT)
+        raise Refused("ENXIO")
+    if na.kind != "nic":
+        raise NotModelled("14/register/persistent", f"{na.name} is a port made for its pipes")
+    if s.ports[na.name].host_only:
+        fired.append(HOST_ONLY)
+        raise Refused("EINVAL")
+    na = nic_mode.choose_driver(s, na, fired)
+    check_mem(na, req)
+    if na.fds == 0:
+        host_tx, host_rx = req.host_tx_rings or na.host_tx_rings, req.host_rx_rings or na.host_rx_rings
+        if not na.created:
+            s.adapters[na.name] = replace(na, host_tx_rings=host_tx, host_rx_rings=host_rx)
+        elif HOST_RINGS_OVERRUN in asked.switches and (
+            host_tx > na.host_tx_rings or host_rx > na.host_rx_rings
+        ):
+            fired.append(OVERRUN)
+            raise Faulted("netmap.c:1658-1663, netmap_mem2.c:1981-1984")
+    return na.name
+
+
+def check_mem(na: Adapter, req: Request) -> None:
+    """A port that is not in use may be given another region than its own."""
+    if req.mem_id and req.mem_id != na.mem and na.fds == 0:
+        raise NotModelled("14/register/mem-id/override", f"{na.name} with the memory of {req.mem_id}")

@@ -1,0 +1,117 @@
+"""Chapter *pipe, found*: the end of a pipe that a request names, made with its peer if there is none, and
+with a port below which it lives if that does not exist either. Source: netmap_get_pipe_na.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netmap_spec.abi import api14
+
+from ...core.memory import Region
+from ...core.outcome import NotModelled
+from ...core.step import rule
+from .. import memory, request
+from ..bind import Refused, free_number, hold
+from ..request import Request, Shape
+from ..state import Adapter, System
+from . import nic_mode
+from .nic_get import check_mem
+from .ops import Asked
+
+PIPE_C = request.PIPE_C
+
+PIPE_MODE = rule("14/register/pipe/mode", clause="14.pipe.modes", source=f"{PIPE_C}:688-691")
+PIPE_FOUND = rule("14/register/pipe/found", clause="14.pipe.ends", source=f"{PIPE_C}:730-746")
+PIPE_MADE = rule("14/register/pipe/made", clause="14.pipe.ends", source=f"{PIPE_C}:752-850")
+PARENT_MADE = rule("14/register/pipe/parent-made", clause="14.pipe.parent", source=f"{PIPE_C}:693-722")
+
+
+def find(asked: Asked) -> str:
+    """A name with a bracket is a pipe's, whatever stands before it."""
+    step = request.parse_name(asked.req.name)
+    if step.state.kind != "pipe":
+        return ""
+    asked.fired.extend(step.fired)
+    if not step.outcome.ok:
+        raise Refused(step.outcome.detail)
+    if asked.req.mode not in (api14.NR_REG_ALL_NIC, api14.NR_REG_ONE_NIC):
+        asked.fired.append(PIPE_MODE)
+        raise Refused("EINVAL")
+    return _pipe(asked.s, asked.req, step.state, asked.fired)
+
+
+def _pipe(s: System, req: Request, port: request.PortName, fired: list[str]) -> str:
+    """The end of a pipe, both ends made if the pipe does not exist. Source: netmap_get_pipe_na."""
+    if any(c in port.base for c in "{}"):
+        raise NotModelled("14/register/pipe/nested", f"the parent of {req.name} is a pipe")
+    if port.base.startswith("vale"):
+        raise NotModelled("14/register/vale", f"the parent of {req.name} is a VALE port")
+    shape = Shape(req.tx_rings, req.rx_rings, req.tx_slots, req.rx_slots, req.extra_bufs)
+    if port.base not in s.adapters:
+        shape = _make_parent(s, req, port.base, shape, fired)
+    parent = s.adapters[port.base]
+    if parent.kind == "nic":
+        parent = nic_mode.choose_driver(s, parent, fired)
+    check_mem(parent, req)
+    master, slave = f"{parent.name}{{{port.pipe_id}", f"{parent.name}}}{port.pipe_id}"
+    mine, other = (master, slave) if port.role == "{" else (slave, master)
+    if master in parent.pipes:
+        fired.append(PIPE_FOUND)
+        return mine
+    step = request.pipe_shape(shape, parent.tx_slots, parent.rx_slots)
+    fired.extend((*step.fired, PIPE_MADE))
+    got = step.state
+    ends = (
+        (master, slave, got.tx_rings, got.rx_rings, got.tx_slots, got.rx_slots),
+        (slave, master, got.rx_rings, got.tx_rings, got.rx_slots, got.tx_slots),
+    )
+    for name, peer, tx_rings, rx_rings, tx_slots, rx_slots in ends:
+        s.adapters[name] = Adapter(
+            name, "pipe", free_number(s), parent.mem, tx_rings, rx_rings, tx_slots, rx_slots,
+            refs=int(name == other), role=name[len(parent.name)], peer=peer, peer_ref=name == mine,
+            parent=parent.name,
+        )  # fmt: skip
+    s.adapters[parent.name] = replace(parent, refs=parent.refs + 2, pipes=(*parent.pipes, master))
+    hold(s, parent.mem, 2)
+    return mine
+
+
+def _make_parent(s: System, req: Request, name: str, asked: Shape, fired: list[str]) -> Shape:
+    """A port for pipes that name a parent which does not exist; it goes with its last pipe.
+
+    Returns the request as the pipe sees it: making the parent has cut it. Source: netmap_vi_create.
+    """
+    named = request.parent_name(name)
+    step = request.parent_shape(asked)
+    shape = step.state
+    if not named.outcome.ok:
+        fired.extend(named.fired)
+        raise Refused("ENXIO")
+    if req.mem_id:
+        mem = req.mem_id
+    else:
+        ids = tuple(sorted(s.allocators))
+        mem = memory.assign_id(ids, s.last_mem).state
+        params = memory.private_params(
+            shape.tx_rings, shape.tx_slots, shape.rx_rings, shape.rx_slots, shape.extra_bufs, pipes=2
+        )
+        made = memory.new_allocator(mem, True, params)
+        fired.extend(made.fired)
+        if not made.outcome.ok:
+            fired.append(request.NAME_PARENT)
+            raise Refused("ENXIO")
+        s.allocators[mem], s.regions[mem], s.last_mem = made.state, Region(made.state.memsize), mem
+    hold(s, mem, 1)
+    s.adapters[name] = Adapter(
+        name,
+        "persistent",
+        free_number(s),
+        mem,
+        shape.tx_rings,
+        shape.rx_rings,
+        shape.tx_slots,
+        shape.rx_slots,
+    )
+    fired.extend((*step.fired, PARENT_MADE))
+    return shape

@@ -1,0 +1,66 @@
+"""The kinds of ports, and the order in which a request's name is offered to them.
+
+A new kind of port is a module of its own with its operations and, if requests can name it, a finder; both are
+entered here.
+"""
+
+from __future__ import annotations
+
+from netmap_spec.abi import api14
+
+from ...core.outcome import NotModelled
+from ...core.step import rule
+from ..bind import Refused
+from ..state import Adapter
+from . import nic_get, nic_mode, pipe_ends, pipe_get
+from .ops import Asked, Finder, PortOps
+
+OLD_MODE = rule(
+    "14/register/mode/pipe", clause="14.register.names", source=f"{nic_get.NETMAP_C}:1583-1588"
+)
+
+#: What ``Adapter.kind`` says, and what such a port does.
+OPS: dict[str, PortOps] = {
+    "nic": nic_mode.OPS,
+    "pipe": pipe_ends.OPS,
+    "persistent": pipe_ends.PARENT_OPS,
+}
+
+
+def ops(na: Adapter) -> PortOps:
+    """The operations of a port."""
+    return OPS[na.kind]
+
+
+def _null(asked: Asked) -> str:
+    if asked.req.mode == api14.NR_REG_NULL:
+        raise NotModelled("14/register/null", f"null port {asked.req.name}")
+    return ""
+
+
+def _monitor(asked: Asked) -> str:
+    if asked.req.flags & (api14.NR_MONITOR_TX | api14.NR_MONITOR_RX | api14.NR_ZCOPY_MON):
+        raise NotModelled("14/register/monitor", f"monitor of {asked.req.name}")
+    return ""
+
+
+def _vale(asked: Asked) -> str:
+    if asked.req.name.startswith("vale"):
+        raise NotModelled("14/register/vale", f"VALE port {asked.req.name}")
+    return ""
+
+
+#: In the order of netmap_get_na.
+FINDERS: tuple[Finder, ...] = (_null, _monitor, pipe_get.find, _vale, nic_get.find)
+
+
+def find(asked: Asked) -> str:
+    """The adapter a request names, made if it can be. Source: netmap_get_na."""
+    if asked.req.mode in (api14.NR_REG_PIPE_MASTER, api14.NR_REG_PIPE_SLAVE):
+        asked.fired.append(OLD_MODE)
+        raise Refused("EINVAL")
+    for finder in FINDERS:
+        name = finder(asked)
+        if name:
+            return name
+    raise Refused("ENXIO")
