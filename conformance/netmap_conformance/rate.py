@@ -216,9 +216,7 @@ def _run(a: OpenPort, b: OpenPort, packets: int, size: int) -> Rate:
             if now - max(last_rx, started) > GONE_S and now - last_tx > GONE_S:
                 break
             b.wait(50)
-    return Rate(
-        a.name, b.name, size, sent, received, last_tx - started, last_rx - started, batches, foreign
-    )
+    return Rate(a.name, b.name, size, sent, received, last_tx - started, last_rx - started, batches, foreign)
 
 
 def user_ports(a: str = "nma", b: str = "nmb", slots: int = 1024) -> list[Port]:

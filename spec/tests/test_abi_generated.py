@@ -7,11 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from netmap_spec.abi import generate
+from netmap_spec import abi
+from netmap_spec.abi import emit_c, generate, measured
 from netmap_spec.abi.check import CONTROL
 
 PATHS = sorted(generate.expected())
-STEMS = [stem for _, stem in generate.VERSIONS.values()]
+ALL = [measured.stem(version) for version in generate.VERSIONS]
+STEMS = [measured.stem(version) for version in generate.DECLARED]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: p.name)
@@ -21,10 +23,64 @@ def test_a_generated_file_is_fresh(path: Path) -> None:
     )
 
 
-def test_every_generation_has_its_views_and_two_headers() -> None:
+def test_every_version_has_its_views_and_assertions_and_the_generations_their_declarations() -> None:
+    assert set(generate.VERSIONS) | set(measured.SAME) == set(abi.tables())
+    assert len(set(ALL)) == len(generate.VERSIONS)
     assert {p.name for p in PATHS} == {
-        name for stem in STEMS for name in (f"{stem}.py", f"abi_{stem}.h", f"abi_assert_{stem}.h")
+        *(name for stem in ALL for name in (f"{stem}.py", f"abi_assert_{stem}.h")),
+        *(f"abi_{stem}.h" for stem in STEMS),
     }
+
+
+@pytest.mark.parametrize("twin", measured.SAME)
+def test_a_version_without_files_of_its_own_is_another_one_on_every_target(twin: str) -> None:
+    for target in abi.TARGETS:
+        assert abi.compare(f"{twin}@{target}", f"{measured.SAME[twin]}@{target}") == []
+
+
+def missing_assertions(version: str, text: str) -> list[str]:
+    """What the tables have on any target and a header's text does not assert."""
+    lines = set(text.splitlines())
+
+    def has(kind: str, *words: str) -> bool:
+        return any(line.startswith(f"NETMAP_VERIFY_{kind}({', '.join(words)}") for line in lines)
+
+    found = []
+    for target in abi.TARGETS:
+        layout = abi.layout(version, target)
+        for name, struct in layout.structs.items():
+            if not has("SIZE", f"struct {name}", f"{struct.size}", f"{struct.align})"):
+                found.append(f"{target}: {name}")
+            for f in struct.fields:
+                element, size = (f"{f.name}[0]", f.elem_size) if f.array else (f.name, f.size)
+                place = (f"struct {name}", f.name, f"{f.offset}", element, f"{size}")
+                if not has("FIELD", *place) and not has("PLACE", *place):
+                    found.append(f"{target}: {name}.{f.name}")
+        for name, value in layout.constants.items():
+            if not has("VALUE", name, f"{value:#x})"):
+                found.append(f"{target}: {name}")
+        for name, told in layout.strings.items():
+            if not has("TEXT", name, f"{len(told) + 1})"):
+                found.append(f"{target}: {name}")
+        for name, code in layout.ioctls[target.split("-")[0]].items():
+            if not has("VALUE", name, f"{code:#x})"):
+                found.append(f"{target}: {name}")
+    return found
+
+
+@pytest.mark.parametrize("version", generate.VERSIONS)
+def test_every_member_constant_and_code_of_every_target_is_asserted(version: str) -> None:
+    assert missing_assertions(version, emit_c.asserting_header(version)) == []
+
+
+def test_a_line_less_is_a_missing_assertion() -> None:
+    """The control: without any one of its assertions a header does not assert everything."""
+    text = emit_c.asserting_header("api3-2012")
+    lines = [line for line in text.splitlines() if line.startswith("NETMAP_VERIFY_")]
+    assert len(lines) > len(abi.layout("api3-2012").structs["netmap_ring"].fields)
+    for line in lines:
+        if not line.startswith("NETMAP_VERIFY_ARRAY"):  # the member's length, beside its place
+            assert missing_assertions("api3-2012", text.replace(line, "")), line
 
 
 def test_a_stale_file_is_reported_and_written_anew(
@@ -33,9 +89,8 @@ def test_a_stale_file_is_reported_and_written_anew(
     monkeypatch.setattr(generate, "HEADERS", tmp_path / "native" / "include" / "netmap_verify")
     (tmp_path / "native").mkdir()
     assert generate.main(["--check"]) == 1
-    assert capsys.readouterr().out.splitlines() == [
-        f"stale: {name}" for stem in STEMS for name in (f"abi_{stem}.h", f"abi_assert_{stem}.h")
-    ]
+    told = capsys.readouterr().out.splitlines()
+    assert set(told) == {f"stale: {p.name}" for p in PATHS if p.suffix == ".h"}
     assert not list(tmp_path.rglob("*.h"))
     assert generate.main([]) == 0
     assert generate.main(["--check"]) == 0

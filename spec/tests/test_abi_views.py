@@ -9,10 +9,17 @@ import pytest
 from netmap_spec import abi
 from netmap_spec.abi import Buffer, View, api14, api2011, views
 
-MODULES = {"2011": api2011, "14": api14}
+#: Every version on its main target, and on one of each other shape: 32-bit words, 64-bit time there.
+NAMES = [
+    f"{version}@{target}"
+    for version in abi.tables()
+    for target in dict.fromkeys(
+        (abi.layout(version).target, "freebsd-i386", "freebsd-armv7", "linux-i386-time64")
+    )
+]
 CLASSES = [
     pytest.param(generation, kind, id=f"{generation}-{kind.__name__}")
-    for generation, module in MODULES.items()
+    for generation, module in {"2011": api2011, "14": api14}.items()
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, View) and kind is not View
 ]
@@ -22,33 +29,68 @@ def ints(kind: type[View]) -> dict[str, views.Int]:
     return {name: field for name, field in vars(kind).items() if isinstance(field, views.Int)}
 
 
-@pytest.mark.parametrize("generation", MODULES)
-def test_every_measured_struct_has_a_view_of_its_size(generation: str) -> None:
-    for name, measured in abi.layout(generation).structs.items():
-        kind = getattr(MODULES[generation], name)
-        assert (name, measured.size, measured.align) == (kind.NAME, kind.SIZE, kind.ALIGN)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_measured_struct_has_a_view_of_its_size(name: str) -> None:
+    module = abi.module(name)
+    for owner, measured in abi.layout(name).structs.items():
+        kind = getattr(module, owner)
+        assert (owner, measured.size, measured.align) == (kind.NAME, kind.SIZE, kind.ALIGN)
 
 
-@pytest.mark.parametrize("generation", MODULES)
-def test_every_measured_member_has_a_field_at_its_offset(generation: str) -> None:
-    for name, measured in abi.layout(generation).structs.items():
-        kind = getattr(MODULES[generation], name)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_measured_member_has_a_field_at_its_offset_and_as_wide(name: str) -> None:
+    module = abi.module(name)
+    for owner, measured in abi.layout(name).structs.items():
+        kind = getattr(module, owner)
         for f in measured.fields:
             if f.inner:
                 continue
             if f.bare == "struct timeval":
                 assert vars(kind)[f"{f.name}_sec"].offset == f.offset
-                assert vars(kind)[f"{f.name}_usec"].offset == f.offset + 8
+                assert vars(kind)[f"{f.name}_usec"].offset == f.offset + f.size // 2
+                continue
+            field = vars(kind).get(f"{f.name}_") or vars(kind)[f.name]
+            assert field.offset == f.offset, f"{owner}.{f.name}"
+            if hasattr(field, "size"):
+                assert field.size == f.size, f"{owner}.{f.name}"
             else:
-                field = vars(kind).get(f"{f.name}_") or vars(kind)[f.name]
-                assert field.offset == f.offset, f"{name}.{f.name}"
+                assert (f.elem_size,) == (field.kind.SIZE,), f"{owner}.{f.name}"
 
 
-@pytest.mark.parametrize("generation", MODULES)
-def test_constants_and_codes_are_those_of_the_tables(generation: str) -> None:
-    module, layout = MODULES[generation], abi.layout(generation)
-    assert {name: getattr(module, name) for name in layout.constants} == layout.constants
+@pytest.mark.parametrize("name", NAMES)
+def test_members_of_unnamed_structs_have_fields_too(name: str) -> None:
+    module, found = abi.module(name), []
+    for owner, measured in abi.layout(name).structs.items():
+        for f in (f for f in measured.fields if f.inner):
+            outer, member = f.name.split(".")
+            outer = outer.split("[")[0]
+            field = vars(getattr(module, f"{owner}_{outer}"))[member]
+            assert measured.field(outer).offset + field.offset == f.offset
+            found.append(f.name)
+    assert found or abi.layout(name).api in (None, *range(12))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_constants_texts_and_codes_are_those_of_the_tables(name: str) -> None:
+    module, layout = abi.module(name), abi.layout(name)
+    assert {constant: getattr(module, constant) for constant in layout.constants} == layout.constants
+    assert {text: getattr(module, text) for text in layout.strings} == layout.strings
     assert layout.ioctls == module.IOCTLS
+
+
+def test_the_committed_modules_are_what_a_version_gives() -> None:
+    assert (abi.module("14"), abi.module("2011")) == (api14, api2011)
+    assert abi.module("api14-freebsd-zig0.17").netmap_ring.SIZE == api14.netmap_ring.SIZE
+    with pytest.raises(abi.AbiError):
+        abi.module("15")
+
+
+def test_words_are_as_wide_as_on_the_target() -> None:
+    wide, narrow = abi.module("api4-2013-11"), abi.module("api4-2013-11@freebsd-i386")
+    assert (wide.netmap_ring.buf_ofs.size, narrow.netmap_ring.buf_ofs.size) == (8, 4)
+    arm, i386 = (abi.module(f"14@freebsd-{cpu}").netmap_ring for cpu in ("armv7", "i386"))
+    assert (arm.ts_sec.size, arm.ts_usec.size) == (8, 4)
+    assert (i386.ts_sec.size, i386.ts_usec.size) == (4, 4)
 
 
 @pytest.mark.parametrize(("generation", "kind"), CLASSES)

@@ -118,9 +118,7 @@ def _proofs(results: Results) -> list[dict[str, Any]]:
         found.append({**blank, **each, "drawn": drawn})
     ran = {each["id"] for each in proved}
     waiting = [p for p in matrix.proofs() or () if p.id not in ran]
-    return found + [
-        {**blank, "id": p.id, "clauses": p.clauses, "statement": p.statement} for p in waiting
-    ]
+    return found + [{**blank, "id": p.id, "clauses": p.clauses, "statement": p.statement} for p in waiting]
 
 
 def _shown_by(results: Results) -> dict[str, list[str]]:

@@ -1,5 +1,5 @@
 /*
- * abi_api14.h: netmap's structures, constants and requests, generation 14.
+ * abi_api14.h: netmap's structures, constants and requests, API 14.
  *
  * For code that must build where no netmap header is installed. Never together with
  * net/netmap.h: both declare the same names. The kernel's words are const; a device, which

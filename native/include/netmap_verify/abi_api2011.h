@@ -1,5 +1,5 @@
 /*
- * abi_api2011.h: netmap's structures, constants and requests, generation 2011.
+ * abi_api2011.h: netmap's structures, constants and requests, as it was before it had an API number.
  *
  * For code that must build where no netmap header is installed. Never together with
  * net/netmap.h: both declare the same names. The kernel's words are const; a device, which

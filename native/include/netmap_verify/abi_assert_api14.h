@@ -1,5 +1,5 @@
 /*
- * abi_assert_api14.h: static assertions on a netmap header, generation 14.
+ * abi_assert_api14.h: static assertions on a netmap header, API 14.
  *
  * Include the header to be judged first, then this one. It declares no name but its macros;
  * C11 checks sizes, offsets, types and values, C++11 all but the types.

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from .emit_c import asserting_header, declaring_header
 from .generate import VERSIONS
+from .measured import stem
 
 #: Target of the tables -> zig's name for it.
 TRIPLES = {
@@ -138,24 +139,26 @@ def check_freebsd(targets: Iterable[str] | None = None) -> list[Checked]:
     """
     compiler = find_compiler()
     chosen = [t for t in TRIPLES if t.startswith("freebsd-")] if targets is None else list(targets)
-    texts = {"abi_assert_api14.h": asserting_header("14", "api14")}
+    texts = {"abi_assert_api14.h": asserting_header("14")}
     return [check_header(compiler, t, "net/netmap.h", FOREIGN, texts) for t in chosen]
 
 
-def check_own(targets: Iterable[str] | None = None) -> list[Checked]:
-    """Our declaring headers of every generation on each target: do they have the measured layout there?
+def check_own(targets: Iterable[str] | None = None, versions: Iterable[str] = VERSIONS) -> list[Checked]:
+    """Declarations of every version on each target: do they have the measured layout there?
 
+    Generations 2011 and 14 have theirs as files; those of the versions between are made for this.
     Raises :class:`CompilerMissing`.
     """
     compiler = find_compiler()
     found = []
-    for generation, (_, stem) in VERSIONS.items():
+    for version in versions:
+        name = stem(version)
         texts = {
-            f"abi_{stem}.h": declaring_header(generation, stem),
-            f"abi_assert_{stem}.h": asserting_header(generation, stem),
+            f"abi_{name}.h": declaring_header(version),
+            f"abi_assert_{name}.h": asserting_header(version),
         }
         for target in TRIPLES if targets is None else targets:
-            found.append(check_header(compiler, target, f"abi_{stem}.h", f'#include "abi_{stem}.h"\n', texts))
+            found.append(check_header(compiler, target, f"abi_{name}.h", f'#include "abi_{name}.h"\n', texts))
     return found
 
 

@@ -9,7 +9,7 @@ the measured layout of the target at hand.
 from __future__ import annotations
 
 from .emit_python import UNNAMED, ordered
-from .measured import GENERATIONS, TARGETS, Field, Layout, Struct, layout
+from .measured import TARGETS, Field, Layout, Struct, layout, stem
 from .wording import STRUCTS
 
 #: Headers of netmap that are the kernel's interface; netmap_user.h is a library on top of it.
@@ -25,6 +25,8 @@ OPTIONAL = {
 ARGUMENTS = {
     "NIOCGINFO": "nmreq", "NIOCREGIF": "nmreq", "NIOCCONFIG": "nm_ifreq", "NIOCCTRL": "nmreq_header",
 }  # fmt: skip
+#: Where a version had another one.
+ARGUMENTS_THERE = {("api12-branch-2018-01", "NIOCCTRL"): "nmreq_register"}
 
 #: How the preprocessor recognises a target. 64-bit ones share one layout.
 CONDITIONS = {
@@ -38,8 +40,18 @@ CONDITIONS = {
 C_TYPES = {"u_int": "unsigned int"}
 
 
+def argument(measured: Layout, request: str) -> str | None:
+    """The struct that a request carries in this version, None when it carries nothing."""
+    return ARGUMENTS_THERE.get((measured.version, request)) or ARGUMENTS.get(request)
+
+
 def _macro(target: str) -> str:
     return "NETMAP_VERIFY_ABI_" + target.upper().replace("-", "_")
+
+
+def told(measured: Layout) -> str:
+    """Which API this is, in words."""
+    return f"API {measured.api}" if measured.api is not None else "as it was before it had an API number"
 
 
 def _banner(name: str, what: list[str], measured: Layout) -> list[str]:
@@ -72,7 +84,7 @@ def _struct(struct: Struct, cache_align: int | None) -> list[str]:
     """A declaration whose natural layout is the measured one.
 
     A member that starts on a cache line although the one before leaves room carries the alignment
-    explicitly, as netmap's own header does.
+    explicitly, as netmap's own header does; one whose alignment is less than its widest member's is packed.
     """
     out = [f"/* {STRUCTS[struct.name]} {struct.size} bytes on 64-bit targets. */", f"struct {struct.name} {{"]
     end = 0
@@ -90,7 +102,9 @@ def _struct(struct: Struct, cache_align: int | None) -> list[str]:
             line = line.removesuffix(";") + " __attribute__((__aligned__(NM_CACHE_ALIGN)));"
         out.append(f"\t{line:<56}/* {f.offset} */")
         end = f.offset + f.size
-    return [*out, "};", ""]
+    widest = max(1 if f.bare == "char" else min(f.elem_size, 8) for f in struct.fields)
+    packed = " __attribute__((__packed__))" if struct.align == 1 and widest > 1 else ""
+    return [*out, f"}}{packed};", ""]
 
 
 def _kernel_structs(measured: Layout) -> list[str]:
@@ -123,8 +137,8 @@ def _ioctls(measured: Layout) -> list[str]:
     out = ["/* Requests of this system, and the numbers of both systems. */"]
     for name, code in measured.ioctls["linux"].items():
         number = code & 0xFF
-        if name in ARGUMENTS:
-            out.append(f"#define {name} _IOWR('i', {number}, struct {ARGUMENTS[name]})")
+        if carried := argument(measured, name):
+            out.append(f"#define {name} _IOWR('i', {number}, struct {carried})")
         else:
             out.append(f"#define {name} _IO('i', {number})")
     for system, codes in measured.ioctls.items():
@@ -132,14 +146,14 @@ def _ioctls(measured: Layout) -> list[str]:
     return [*out, ""]
 
 
-def declaring_header(generation: str, stem: str) -> str:
+def declaring_header(version: str) -> str:
     """The text of ``abi_STEM.h``."""
-    measured = layout(GENERATIONS[generation])
-    guard = f"NETMAP_VERIFY_ABI_{stem.upper()}_H"
+    measured, name = layout(version), stem(version)
+    guard = f"NETMAP_VERIFY_ABI_{name.upper()}_H"
     out = _banner(
-        f"abi_{stem}.h",
+        f"abi_{name}.h",
         [
-            f"netmap's structures, constants and requests, generation {generation}.",
+            f"netmap's structures, constants and requests, {told(measured)}.",
             "",
             "For code that must build where no netmap header is installed. Never together with",
             "net/netmap.h: both declare the same names. The kernel's words are const; a device, which",
@@ -158,11 +172,11 @@ def declaring_header(generation: str, stem: str) -> str:
     out += ["/* Flexible array members in C++: g++ is content with __extension__, clang++ is not. */"]
     out += ["#if defined(__cplusplus) && defined(__clang__)", "#pragma clang diagnostic push"]
     out += ['#pragma clang diagnostic ignored "-Wc99-extensions"', "#endif", ""]
-    for name in _kernel_structs(measured):
-        out += _struct(measured.structs[name], measured.constants.get("NM_CACHE_ALIGN"))
+    for each in _kernel_structs(measured):
+        out += _struct(measured.structs[each], measured.constants.get("NM_CACHE_ALIGN"))
     out += ["#if defined(__cplusplus) && defined(__clang__)", "#pragma clang diagnostic pop", "#endif", ""]
     out += _ioctls(measured)
-    out += [f'#include "abi_assert_{stem}.h"', "", f"#endif /* {guard} */", ""]
+    out += [f'#include "abi_assert_{name}.h"', "", f"#endif /* {guard} */", ""]
     return "\n".join(out)
 
 
@@ -219,11 +233,16 @@ def _ioctl_assertions(measured: Layout) -> list[str]:
         if system == "linux":  # powerpc, mips and others encode the direction their own way
             out[-1] += " && _IOC_NONE == 0"
         for name, code in measured.ioctls[system].items():
-            odd = [t for t in CONDITIONS if t.startswith(system)
-                   and layout(measured.version, t).ioctls[system].get(name) != code]  # fmt: skip
-            if odd:
-                raise NotImplementedError(f"{measured.version}: {name} differs on {', '.join(odd)}")
-            out.append(f"NETMAP_VERIFY_VALUE({name}, {code:#x});")
+            odd: dict[int, list[str]] = {}
+            for target in (t for t in CONDITIONS if t.startswith(system)):
+                other = layout(measured.version, target).ioctls[system][name]
+                if other != code:
+                    odd.setdefault(other, []).append(f"defined({_macro(target)})")
+            for i, (other, targets) in enumerate(odd.items()):
+                out += [f"#{'elif' if i else 'if'} {' || '.join(targets)}"]
+                out += [f"NETMAP_VERIFY_VALUE({name}, {other:#x});"]
+            line = f"NETMAP_VERIFY_VALUE({name}, {code:#x});"
+            out += ["#else", line, "#endif"] if odd else [line]
     return [*out, "#endif"]
 
 
@@ -234,14 +253,14 @@ def _targets() -> list[str]:
     return [*out, "#else", '#error "netmap\'s layout was not measured on this target"', "#endif"]
 
 
-def asserting_header(generation: str, stem: str) -> str:
+def asserting_header(version: str) -> str:
     """The text of ``abi_assert_STEM.h``."""
-    measured = layout(GENERATIONS[generation])
-    guard = f"NETMAP_VERIFY_ABI_ASSERT_{stem.upper()}_H"
+    measured, name = layout(version), stem(version)
+    guard = f"NETMAP_VERIFY_ABI_ASSERT_{name.upper()}_H"
     out = _banner(
-        f"abi_assert_{stem}.h",
+        f"abi_assert_{name}.h",
         [
-            f"static assertions on a netmap header, generation {generation}.",
+            f"static assertions on a netmap header, {told(measured)}.",
             "",
             "Include the header to be judged first, then this one. It declares no name but its macros;",
             "C11 checks sizes, offsets, types and values, C++11 all but the types.",
@@ -251,18 +270,18 @@ def asserting_header(generation: str, stem: str) -> str:
     out += ["", f"#ifndef {guard}", f"#define {guard}", ""]
     out += ["#include <stddef.h>", "#include <stdint.h>", "#include <sys/types.h>", "#include <sys/time.h>"]
     out += ["#include <sys/ioctl.h>", "", *_targets(), "", *_MACROS, ""]
-    for name in _kernel_structs(measured):
-        out += [*_select(measured, name), ""]
+    for each in _kernel_structs(measured):
+        out += [*_select(measured, each), ""]
     out += [*_constant_assertions(measured, tuple(h for h in KERNEL_HEADERS if h not in OPTIONAL)), ""]
     for header, present in OPTIONAL.items():
         lines = [
             line
-            for name in ordered(measured.structs)
-            if measured.structs[name].header == header
-            for line in _select(measured, name)
+            for each in ordered(measured.structs)
+            if measured.structs[each].header == header
+            for line in _select(measured, each)
         ] + _constant_assertions(measured, (header,))
         if lines:
-            mine = f" || defined(NETMAP_VERIFY_ABI_{stem.upper()}_H)" if header in KERNEL_HEADERS else ""
+            mine = f" || defined(NETMAP_VERIFY_ABI_{name.upper()}_H)" if header in KERNEL_HEADERS else ""
             out += [f"#if {present}{mine}", *lines, "#endif", ""]
     out += [f"NETMAP_VERIFY_TEXT({n}, {len(t) + 1});" for n, t in measured.strings.items()]
     out += [*_ioctl_assertions(measured), "", f"#endif /* {guard} */", ""]

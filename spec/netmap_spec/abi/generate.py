@@ -13,12 +13,15 @@ from pathlib import Path
 
 from .emit_c import asserting_header, declaring_header
 from .emit_python import python_module
-from .measured import GENERATIONS
+from .measured import GENERATIONS, SAME, stem, tables
 
 HERE = Path(__file__).parent
 
-#: generation -> (key in tables.json, module and header stem)
-VERSIONS = {"2011": (GENERATIONS["2011"], "api2011"), "14": (GENERATIONS["14"], "api14")}
+#: Every version that has views and assertions of its own, oldest first.
+VERSIONS = tuple(version for version in tables() if version not in SAME)
+
+#: Those whose declarations our own C code is built with.
+DECLARED = tuple(GENERATIONS.values())
 
 #: Where the C headers live in a checkout; the folder is not part of the installed package.
 HEADERS = HERE.parents[2] / "native" / "include" / "netmap_verify"
@@ -27,11 +30,12 @@ HEADERS = HERE.parents[2] / "native" / "include" / "netmap_verify"
 def expected() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     files: dict[Path, str] = {}
-    for generation, (_, stem) in VERSIONS.items():
-        files[HERE / "generated" / f"{stem}.py"] = python_module(generation)
+    for version in VERSIONS:
+        files[HERE / "generated" / f"{stem(version)}.py"] = python_module(version)
         if HEADERS.parents[1].is_dir():
-            files[HEADERS / f"abi_{stem}.h"] = declaring_header(generation, stem)
-            files[HEADERS / f"abi_assert_{stem}.h"] = asserting_header(generation, stem)
+            files[HEADERS / f"abi_assert_{stem(version)}.h"] = asserting_header(version)
+            if version in DECLARED:
+                files[HEADERS / f"abi_{stem(version)}.h"] = declaring_header(version)
     return files
 
 

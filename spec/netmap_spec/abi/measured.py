@@ -22,6 +22,9 @@ HERE = Path(__file__).parent
 #: generation -> key in tables.json
 GENERATIONS = {"2011": "pre-api-2011-11", "14": "api14-HEAD"}
 
+#: FreeBSD's own headers, measured apart: in nothing different from upstream's last (a test compares them).
+SAME = {"api14-freebsd-zig0.17": "api14-HEAD"}
+
 #: The targets every version was measured on. One that a version does not mention under
 #: ``differs_by_target`` has the layout of the version's main target.
 TARGETS = (
@@ -130,6 +133,16 @@ def resolve(version: str) -> tuple[str, str]:
     if target not in TARGETS:
         raise AbiError(f"unknown ABI target '{target}'; known: {', '.join(TARGETS)}")
     return key, target
+
+
+def stem(version: str) -> str:
+    """What a version's generated files are called: ``api14``, ``api11_2014_02``. Raises :class:`AbiError`."""
+    key = resolve(version)[0]
+    key = SAME.get(key, key)
+    for generation, known in GENERATIONS.items():
+        if key == known:
+            return f"api{generation}"
+    return key.replace("-", "_")
 
 
 def _struct(name: str, raw: Mapping[str, Any]) -> Struct:

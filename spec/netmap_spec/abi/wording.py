@@ -27,4 +27,16 @@ STRUCTS = {
     "nmreq_opt_extmem": "Option of NETMAP_REQ_REGISTER: memory of the application as the port's region.",
     "nmreq_opt_csb": "Option of NETMAP_REQ_REGISTER: where the control blocks are.",
     "nmreq_opt_offsets": "Option of NETMAP_REQ_REGISTER: packets that start inside their buffer.",
+    # of versions before API 14
+    "ptnetmap_cfg": "Passed with NETMAP_PT_HOST_CREATE: how to wake a hypervisor; then an entry a ring.",
+    "ptnetmap_cfgentry_qemu": "An entry of ptnetmap_cfg for QEMU: two eventfds.",
+    "ptnetmap_cfgentry_bhyve": "An entry of ptnetmap_cfg for bhyve: what to sleep on, and how to interrupt.",
+    "netmap_pools_info": "The three pools of a memory region, asked for with NETMAP_POOLS_INFO_GET.",
+    "ptnet_csb_gh": "Control block from the guest to the host, one for each ring.",
+    "ptnet_csb_hg": "Control block from the host to the guest, one for each ring.",
+    "nmreq_vale_delif": "Body of NETMAP_REQ_VALE_DELIF: destroy a persistent switch port.",
+    "nmreq_pools_info_get": "Body of NETMAP_REQ_POOLS_INFO_GET: where the description of the pools goes.",
+    "nmreq_vale_ops_register": "Body of a request that puts a module behind a switch; only on a branch.",
+    "nmreq_passthrough_enable": "Body of a request that starts a passthrough; only on a branch.",
+    "nmreq_passthrough_disable": "Body of a request that ends a passthrough; only on a branch.",
 }

@@ -485,6 +485,9 @@ PTNETMAP_PTCTL_DELETE = 0x2
 NM_MORE_PKTS = 0x1
 NM_ERRBUF_SIZE = 0x200
 MAXERRMSG = 0x50
+NM_BDG_NAME = "vale"
+PTNETMAP_MEMDEV_NAME = "ptnetmap-memdev"
+NETMAP_DEVICE_NAME = "/dev/netmap"
 
 #: ioctl codes by operating system
 IOCTLS = {
