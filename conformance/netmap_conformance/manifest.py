@@ -44,6 +44,7 @@ HERE = Path(__file__).parent / "manifests"
 #: Every capability a scenario may need, and what having it means.
 CAPABILITIES = {
     "fresh": "every scenario starts on a device that nobody uses and nobody has used",
+    "null": "REGISTER makes null ports",
     "pipe": "REGISTER opens both ends of NAME{ID and NAME}ID",
     "nic": "the ports of kind nic that a scenario asks for exist and REGISTER opens them",
     "rings": "a NIC port can have more than one transmit and receive ring",

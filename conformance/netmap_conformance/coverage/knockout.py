@@ -14,7 +14,7 @@ Rules whose deletion nothing can notice are listed in ``equivalent.toml`` with t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -101,10 +101,17 @@ class Baseline:
         return f"{scenario_id(self.scenario)} ({self.reading})"
 
 
-def baselines(generation: str, pattern: str = "*") -> list[Baseline]:
-    """Every scenario whose id matches, in every reading, on the real model."""
+def baselines(
+    generation: str, pattern: str = "*", clauses: Collection[str] | None = None
+) -> list[Baseline]:
+    """Every scenario whose id matches, in every reading, on the real model.
+
+    With ``clauses`` only those that are about one of them.
+    """
     found = []
     for scenario in scenarios.load(generation, pattern):
+        if clauses is not None and not set(clauses) & set(scenario.header.clauses):
+            continue
         for reading in runs.readings(scenario):
             if generation == "2011":
                 seen = list(runs.steps2011(scenario, reading))
@@ -213,7 +220,7 @@ def run(generation: str, only: str = "*", told: Callable[[str], None] = lambda t
     listed = rules.equivalents(generation)
     told(f"generation {generation}: the model's own runs")
     about: dict[str, list[Baseline]] = defaultdict(list)
-    for baseline in baselines(generation):
+    for baseline in baselines(generation, clauses={rule.clause for rule in asked}):
         for clause in baseline.scenario.header.clauses:
             about[clause].append(baseline)
     matrix = Matrix(generation)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from netmap_spec.abi import api14
 
 from ..core.step import rule
+from ..core.words import u32
 from . import memory
 from .memory import Allocator
 from .ring import Kring, Slot
@@ -80,7 +81,7 @@ def krings_create(s: System, na: Adapter, fired: list[str]) -> None:
         return
     for t in DIRECTIONS:
         n = na.slots(t)
-        tail = n - 1 if t == TX else 0
+        tail = u32(n - 1) if t == TX else 0
         for i in range(na.all_rings(t)):
             host = i >= na.rings(t)
             fake = host and not na.host_rings
@@ -237,7 +238,7 @@ def if_new(s: System, f: File, fired: list[str]) -> int:
         raise Refused("ENOMEM")
     s.allocators[na.mem] = a = replace(a, if_pool=step.state.pool)
     nifp = api14.netmap_if(s.regions[na.mem], a.if_offset(step.state.index))
-    nifp.ni_name = na.name
+    nifp.ni_name = na.label or na.name
     nifp.ni_tx_rings, nifp.ni_rx_rings = na.tx_rings, na.rx_rings
     nifp.ni_host_tx_rings, nifp.ni_host_rx_rings = na.host_tx_rings or 1, na.host_rx_rings or 1
     position = 0

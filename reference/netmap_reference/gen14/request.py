@@ -271,7 +271,7 @@ def ring_range(
     none = Ranges((0, 0), (0, 0))
     if tx_only and rx_only:
         return Step(none, (RANGE_NONE,))
-    if mode == api14.NR_REG_ALL_NIC:
+    if mode == api14.NR_REG_ALL_NIC or mode == api14.NR_REG_NULL:
         tx, rx, fired = (0, rings.tx), (0, rings.rx), RANGE_ALL
     elif mode == api14.NR_REG_SW or mode == api14.NR_REG_NIC_SW:
         if not rings.has_host:

@@ -85,6 +85,7 @@ class Adapter:
     says the krings exist, ``on`` that the port is in netmap mode. ``si_users`` counts, receive first,
     descriptors bound to more than one ring. ``role``, ``peer``, ``peer_ref``, ``parent`` are a pipe end's;
     ``pipes`` are the names of the master ends below this port.
+    ``label`` is the name that applications see, when it is not the adapter's own.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Adapter:
     parent: str = ""
     pipes: tuple[str, ...] = ()
     previous_mem: int = 0
+    label: str = ""
 
     def rings(self, t: str) -> int:
         """Hardware rings of a direction (nma_get_nrings)."""

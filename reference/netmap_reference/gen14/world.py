@@ -19,10 +19,11 @@ from netmap_spec.abi import api14
 from ..core.choice import Choose
 from ..core.effects import run
 from ..core.memory import PAGE, Region
-from ..core.outcome import errno
+from ..core.outcome import errno, fault
 from ..core.step import rule
 from . import close as closing
 from . import control, memory, poll, register, sync
+from .bind import Faulted
 from .execute import Execution
 from .notify import interrupt, notify
 from .ports import host, wire
@@ -250,7 +251,10 @@ class World(WorldView):
         if not f.adapter:
             return Result(errno("ENXIO"), (sync.UNBOUND,))
         x = Execution(self._s, file, choose, self.switches)
-        rejected = run(sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches), x)
+        try:
+            rejected = run(sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches), x)
+        except Faulted as faulted:
+            return Result(fault(faulted.lines), tuple(x.fired))
         if rejected and not x.chosen_once("rejected_ok", "sync.rejected-succeeds"):
             return Result(errno("EINVAL"), (*x.fired, sync.REJECTED_EINVAL))
         return Result(fired=(*x.fired, sync.REJECTED_OK) if rejected else tuple(x.fired))
@@ -270,7 +274,10 @@ class World(WorldView):
         want = {t: events & _EVENTS[t] for t in (TX, RX)}
         x.forget_sleep()
         scan = poll.poll(bound, bool(want[TX]), bool(want[RX]), x.port_sync, x.port_sync, self.switches)
-        polled = run(scan, x)
+        try:
+            polled = run(scan, x)
+        except Faulted as faulted:
+            return Result(fault(faulted.lines), tuple(x.fired))
         revents: frozenset[str] = frozenset()
         if polled.tx:
             revents |= want[TX]

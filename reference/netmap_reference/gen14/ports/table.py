@@ -12,7 +12,7 @@ from ...core.outcome import NotModelled
 from ...core.step import rule
 from ..bind import Refused
 from ..state import Adapter
-from . import nic_get, nic_mode, pipe_ends, pipe_get
+from . import nic_get, nic_mode, null, pipe_ends, pipe_get
 from .ops import Asked, Finder, PortOps
 
 OLD_MODE = rule(
@@ -22,6 +22,7 @@ OLD_MODE = rule(
 #: What ``Adapter.kind`` says, and what such a port does.
 OPS: dict[str, PortOps] = {
     "nic": nic_mode.OPS,
+    "null": null.OPS,
     "pipe": pipe_ends.OPS,
     "persistent": pipe_ends.PARENT_OPS,
 }
@@ -30,12 +31,6 @@ OPS: dict[str, PortOps] = {
 def ops(na: Adapter) -> PortOps:
     """The operations of a port."""
     return OPS[na.kind]
-
-
-def _null(asked: Asked) -> str:
-    if asked.req.mode == api14.NR_REG_NULL:
-        raise NotModelled("14/register/null", f"null port {asked.req.name}")
-    return ""
 
 
 def _monitor(asked: Asked) -> str:
@@ -51,7 +46,7 @@ def _vale(asked: Asked) -> str:
 
 
 #: In the order of netmap_get_na.
-FINDERS: tuple[Finder, ...] = (_null, _monitor, pipe_get.find, _vale, nic_get.find)
+FINDERS: tuple[Finder, ...] = (null.find, _monitor, pipe_get.find, _vale, nic_get.find)
 
 
 def find(asked: Asked) -> str:

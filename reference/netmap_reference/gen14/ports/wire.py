@@ -151,7 +151,7 @@ def take(s: System, k: KringState, room: int, buf_size: int, choose: Choose) -> 
 
 def movable(s: System, k: KringState) -> int:
     """Frames whose arrival, or slots whose completion, the environment can still announce at a ring."""
-    if k.host or k.pipe or not k.on:
+    if k.host or k.pipe or not k.on or k.adapter not in s.ports:
         return 0
     if k.t == TX:
         return tx_pending(k.pos) - k.announced
@@ -167,7 +167,7 @@ def owed(s: System, k: KringState) -> str:
     Due once the environment is quiet and the ring was synced: every slot handed over is completed, every
     frame that cannot have been lost is reported unless the ring is full.
     """
-    if k.host or k.pipe or not k.on:
+    if k.host or k.pipe or not k.on or k.adapter not in s.ports:
         return ""
     if k.t == TX:
         return "14.nic.reclaim" if tx_pending(k.pos) else ""
