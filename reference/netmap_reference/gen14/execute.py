@@ -118,7 +118,8 @@ class Execution:
         a = bind.allocator(self.s, k.adapter)
         region, at = self.s.regions[a.id], bind.ring_at(self.s, k)
         if k.pos.n == 0:
-            raise bind.Faulted("netmap.c:1866-1877")  # "up to the last slot" has no end in a ring without slots
+            # "Up to the last slot" has no end in a ring without slots.
+            raise bind.Faulted("netmap.c:1866-1877")
         for i, slot in enumerate(memory.read_slots(region, at, k.pos.n)):
             step = slot_reinit(slot, a.buffers, a.buf_size)
             if step.state != slot:
