@@ -101,9 +101,7 @@ class Baseline:
         return f"{scenario_id(self.scenario)} ({self.reading})"
 
 
-def baselines(
-    generation: str, pattern: str = "*", clauses: Collection[str] | None = None
-) -> list[Baseline]:
+def baselines(generation: str, pattern: str = "*", clauses: Collection[str] | None = None) -> list[Baseline]:
     """Every scenario whose id matches, in every reading, on the real model.
 
     With ``clauses`` only those that are about one of them.

@@ -15,9 +15,7 @@ from ..state import Adapter
 from . import nic_get, nic_mode, null, pipe_ends, pipe_get
 from .ops import Asked, Finder, PortOps
 
-OLD_MODE = rule(
-    "14/register/mode/pipe", clause="14.register.names", source=f"{nic_get.NETMAP_C}:1583-1588"
-)
+OLD_MODE = rule("14/register/mode/pipe", clause="14.register.names", source=f"{nic_get.NETMAP_C}:1583-1588")
 
 #: What ``Adapter.kind`` says, and what such a port does.
 OPS: dict[str, PortOps] = {
