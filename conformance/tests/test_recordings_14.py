@@ -46,7 +46,6 @@ NOT_MODELLED = {
     "14/register/monitor": [
         *("monitor_errors", "monitor_full", "monitor_pipe_tx", "monitor_pipe_zcopy", "monitor_two"),
     ],
-    "14/register/null": ["null_port", "null_port_extra"],
     "14/register/options": [
         *("csb_basic", "csb_eventfds", "extmem", "kloop_mode", "option_offsets", "option_offsets_bad"),
         *("option_offsets_two_users", "options_unknown"),
