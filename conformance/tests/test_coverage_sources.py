@@ -9,6 +9,8 @@ import pytest
 from netmap_conformance import cli
 from netmap_conformance.coverage import history, lines, sources
 from netmap_conformance.errors import UserError
+from netmap_spec import clauses, schemas
+from netmap_spec.clauses import symbols
 
 TEXT = """\
 /* one
@@ -168,7 +170,7 @@ def test_a_text_that_is_not_the_document_is_noticed(
         (["--sources", "--source", "x.c=y"], "this generation's document is 'netmap.c 2011-12-02'"),
         (["--sources", "--source", "x.c"], "not DOCUMENT=FILE"),
         (["--sources", "--write"], "--write needs the text"),
-        (["--sources", "-g", "14"], "give the history with --source"),
+        (["--sources", "-g", "14", "--write"], "14 has none"),
         (["--sources", "-g", "12"], "there is no generation '12'"),
         (["--branches", "-g", "14"], "branches are measured for generation 2011"),
         (["--sources", "--rules"], "coverage wants one of"),
@@ -198,35 +200,110 @@ words
 """
 
 
+IDS = ["73fdbfb9", "99efa2c8"]
+
+
+def made(**entries: history.Entry) -> history.Table:
+    """A table of the two revisions above; names are revisions with an ``r`` before them."""
+    known = {name.removeprefix("r"): entry for name, entry in entries.items()}
+    return history.Table(known, len(IDS), history.digest(IDS))
+
+
 def test_revisions_are_mapped_to_clauses_or_a_reason() -> None:
-    assert [r.id for r in history.revisions(HISTORY)] == ["73fdbfb9", "99efa2c8"]
-    none = history.compare(HISTORY, {})
-    assert [r.id for r in none.unmapped] == ["73fdbfb9", "99efa2c8"]
+    assert [r.id for r in history.revisions(HISTORY)] == IDS
+    none = history.compare(HISTORY, made())
+    assert (none.unmapped, none.problems) == (IDS, [])
     assert (none.to_json()["mapped"], none.complete) == (0, False)
-    both = {"73fdbfb9": (("14.ring.tx-window",), ""), "99efa2c8": ((), "a licence")}
+    clause = history.Entry(clauses=("14.ring.tx-window",))
+    one = history.compare(HISTORY, made(r73fdbfb9=clause))
+    assert (one.unmapped, one.complete) == (["99efa2c8"], False)
+    both = made(r73fdbfb9=clause, r99efa2c8=history.Entry(reason="a licence"))
     assert history.compare(HISTORY, both).complete
+    assert history.compare(None, both).complete
+
+
+def test_without_the_text_a_table_with_an_entry_less_is_not_complete() -> None:
+    found = history.compare(None, made(r73fdbfb9=history.Entry(reason="a licence")))
+    assert (found.complete, found.count) == (False, 2)
+    assert "history.toml is of 2 revisions" in found.problems[0] and "these are 1" in found.problems[0]
+
+
+def test_an_entry_shows_the_rules_and_scenarios_of_its_clauses() -> None:
+    entry = history.Entry(clauses=("14.ring.tx-window",), about="positions")
+    row = history.compare(None, made(r73fdbfb9=entry)).to_json()["entries"][0]
+    assert (row["revision"], row["about"]) == ("73fdbfb9", "positions")
+    assert row["rules"] and row["scenarios"]
 
 
 def test_a_table_that_cannot_stand_is_named(tmp_path: Path) -> None:
-    wrong = {"73fdbfb9": (("14.no.such-clause",), ""), "00000000": ((), "gone")}
+    wrong = made(
+        r73fdbfb9=history.Entry(clauses=("14.no.such-clause",)), r00000000=history.Entry(reason="gone")
+    )
     assert history.compare(HISTORY, wrong).problems == [
         "73fdbfb9: there is no clause '14.no.such-clause'",
         "00000000 is in the table and not in the document",
     ]
     with pytest.raises(UserError, match="no entry"):
-        history.compare("nothing", {})
+        history.compare("nothing", made())
     table = tmp_path / "history.toml"
-    table.write_text("[revision.73fdbfb9]\nclauses = []\n")
-    with pytest.raises(UserError, match="names no clause and no reason"):
-        history.table(table)
+    for bad, complaint in [
+        ("clauses = []", "names no clause and no reason"),
+        ("about = 'x'", "has not just one of"),
+        ("clauses = ['14.ring.tx-window']\nreason = 'x'", "has not just one of"),
+        ("why = 'x'", "has not just one of"),
+    ]:
+        table.write_text(f"[revision.73fdbfb9]\n{bad}\n")
+        with pytest.raises(UserError, match=complaint):
+            history.table(table)
 
 
-def test_the_table_of_generation_14_loads_and_an_unmapped_history_is_not_complete(
+def test_another_history_than_the_tables_is_not_complete(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known = history.table()
-    assert all(bool(named) != bool(reason) for named, reason in known.values())
     file = tmp_path / "history.txt"
     file.write_text(HISTORY.replace("73fdbfb9", "0123abcd"))
     assert cli.main(["coverage", "--sources", "-g", "14", "--source", f"netmap_kern.h={file}"]) == 1
-    assert "of 2 revisions mapped" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "of 2 revisions mapped" in told and "not mapped: 0123abcd" in told
+    assert "these are 2, hash" in told
+
+
+# --- generation 14 -----------------------------------------------------------------------------
+
+
+def shown(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
+    status = cli.main(["coverage", "--sources", "--generation", "14", *options])
+    return status, capsys.readouterr().out
+
+
+def test_the_document_of_14_has_every_name_and_every_revision(capsys: pytest.CaptureFixture[str]) -> None:
+    status, text = shown(capsys, "--json")
+    found = json.loads(text)
+    assert schemas.validate("sources", found) == []
+    assert (found["complete"], found["symbols"]["complete"] and found["history"]["complete"]) == (
+        status == 0,
+        status == 0,
+    )
+    names = {e["symbol"]: e for e in found["symbols"]["entries"]}
+    assert set(names) == set(symbols.symbols())
+    missing = [n for n, e in names.items() if not e["clauses"] and not e["reason"]]
+    assert missing == found["symbols"]["missing"]
+    assert len(found["history"]["entries"]) == found["history"]["mapped"]
+
+
+def test_a_name_in_no_clause_is_status_1_and_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = next(n for n, ids in symbols.cited().clauses.items() if ids)
+    without = {i: c for i, c in clauses.load().items() if name not in set(symbols.cites(c))}
+    monkeypatch.setattr(symbols, "load", lambda: without)
+    status, text = shown(capsys)
+    assert status == 1 and f"in no clause: {name} ({symbols.symbols()[name].kind})" in text
+
+
+def test_the_list_shows_every_name_and_revision(capsys: pytest.CaptureFixture[str]) -> None:
+    _, text = shown(capsys, "--list")
+    lines = [line.split() for line in text.splitlines()]
+    first = {line[0] for line in lines if line}
+    assert set(symbols.symbols()) <= first
+    assert set(history.table().entries) <= first

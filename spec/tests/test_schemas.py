@@ -14,7 +14,19 @@ from netmap_spec import schemas
 
 NAMES = schemas.names()
 
-RESULTS = {"prove", "conform", "teeth", "summary", "bench", "diff", "check", "doctor", "finding", "abi"}
+RESULTS = {
+    "prove",
+    "conform",
+    "teeth",
+    "summary",
+    "bench",
+    "diff",
+    "check",
+    "doctor",
+    "finding",
+    "abi",
+    "sources",
+}
 INPUTS = {"clause", "trace", "manifest", "vectors"}
 
 
@@ -200,6 +212,30 @@ GOOD: dict[str, Any] = {
         "clauses": [{"id": "14.ring.tx-window", "level": "MUST", "rules": [], "proofs": [], "scenarios": []}],
     },
     "finding": FINDING,
+    "sources": {
+        "generation": "14",
+        "complete": False,
+        "symbols": {
+            "symbols": 1,
+            "cited": 0,
+            "listed": 0,
+            "missing": ["NS_REPORT"],
+            "problems": [],
+            "complete": False,
+            "entries": [
+                {"symbol": "NS_REPORT", "kind": "constant", "header": "netmap.h", "clauses": [], "reason": ""}
+            ],
+        },
+        "history": {
+            "document": "netmap_kern.h history",
+            "revisions": 1,
+            "mapped": 0,
+            "unmapped": ["73fdbfb9"],
+            "problems": [],
+            "complete": False,
+            "entries": [],
+        },
+    },
     "abi": {
         "left": "2011",
         "right": "14",
@@ -273,6 +309,7 @@ def change(name: str, path: str, value: Any) -> Any:
         ("summary", "proofs/PROVED", "3", "proofs/PROVED: '3' is not of type 'integer'"),
         ("finding", "kind", "NOT_MODELLED", "document: 'reason' is a required property"),
         ("finding", "clause", "", "clause: '' should be non-empty"),
+        ("sources", "symbols/entries/0/kind", "flag", "symbols/entries/0/kind: 'flag' is not one of"),
         ("abi", "differences/0/kind", "member", "differences/0/kind: 'member' is not one of"),
     ],
 )

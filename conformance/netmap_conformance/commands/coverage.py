@@ -1,6 +1,7 @@
 """``netmap-verify coverage``: how much of source and model is held by clauses and scenarios.
 
-``--sources``   every line of the generation's source document against the clauses that cite it
+``--sources``   every line of the generation's source document against the clauses that cite it; of generation
+                14 every name of the headers, and every revision of the history
 ``--rules``     every rule of the model: do the scenarios fire it?
 ``--knockout``  every rule of the model, deleted from a copy: does a scenario about its clause fail?
 ``--branches``  every branch of the 2011 model's code: does a scenario take it?
@@ -20,6 +21,8 @@ import typer
 from ..errors import FOUND, UserError
 
 if TYPE_CHECKING:
+    from netmap_spec.clauses.symbols import Cited
+
     from ..coverage.history import Mapped
     from ..coverage.sources import Covered
 
@@ -41,6 +44,7 @@ def register(app: typer.Typer) -> None:
         only: str = typer.Option("*", "--only", metavar="GLOB", help="Only rules whose id matches."),
         recordings: bool = typer.Option(False, "--recordings", help="Count what recordings fire as well."),
         write: bool = typer.Option(False, "--write", help="Keep which lines of the source do nothing."),
+        every: bool = typer.Option(False, "--list", help="Show every revision and name, not only gaps."),
         as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
     ) -> None:
         """Measure how much is covered: source lines, rules, and rules whose deletion is noticed."""
@@ -49,7 +53,7 @@ def register(app: typer.Typer) -> None:
         if generation not in ("2011", "14"):
             raise UserError(f"there is no generation '{generation}': 2011 or 14")
         if sources:
-            complete, document = source_coverage(generation, source, write, as_json)
+            complete, document = source_coverage(generation, source, write, every, as_json)
         elif branches:
             complete, document = branch_coverage(generation, as_json)
         elif rules:
@@ -65,22 +69,18 @@ def register(app: typer.Typer) -> None:
 
 
 def source_coverage(
-    generation: str, given: list[str], write: bool, quiet: bool
+    generation: str, given: list[str], write: bool, every: bool, quiet: bool
 ) -> tuple[bool, dict[str, Any]]:
-    """The document of a generation; 14 has a history instead of a document of its own."""
+    """The document of a generation; 14 has its headers and a history instead of one document."""
     from ..coverage import history
     from ..coverage import sources as lines
-    from ..errors import read_file
 
     document = lines.DOCUMENTS.get(generation, history.DOCUMENT)
     path = bound(document, given)
     if document == history.DOCUMENT:
-        if path is None:
-            raise UserError(f"give the history with --source '{document}=FILE'")
-        mapped = history.compare(read_file(path), history.table())
-        if not quiet:
-            show_history(mapped)
-        return mapped.complete, mapped.to_json()
+        if write:
+            raise UserError("--write keeps the lines of generation 2011's document; 14 has none")
+        return headers_and_history(path, every, quiet)
     if write:
         if path is None:
             raise UserError(f"--write needs the text: --source '{document}=FILE'")
@@ -89,6 +89,31 @@ def source_coverage(
     if not quiet:
         show_sources(found)
     return found.complete, found.to_json()
+
+
+def headers_and_history(path: Path | None, every: bool, quiet: bool) -> tuple[bool, dict[str, Any]]:
+    """Every name of the API 14 headers, and every revision of the history, against the clauses."""
+    from netmap_spec.clauses import ClauseError, symbols
+
+    from ..coverage import history
+    from ..errors import read_file
+
+    try:
+        cited = symbols.cited()
+    except ClauseError as error:
+        raise UserError(str(error)) from None
+    mapped = history.compare(read_file(path) if path else None, history.table())
+    if not quiet:
+        show_symbols(cited, every)
+        show_history(mapped, path, every)
+    complete = cited.complete and mapped.complete
+    document = {
+        "generation": symbols.GENERATION,
+        "symbols": symbols_json(cited),
+        "history": mapped.to_json(),
+        "complete": complete,
+    }
+    return complete, document
 
 
 def bound(document: str, given: list[str]) -> Path | None:
@@ -123,15 +148,70 @@ def show_sources(found: Covered) -> None:
         typer.echo(problem)
 
 
-def show_history(mapped: Mapped) -> None:
-    count = len(mapped.revisions)
-    typer.echo(f"netmap_kern.h history: {count - len(mapped.unmapped)} of {count} revisions mapped")
+def symbols_json(cited: Cited) -> dict[str, Any]:
+    """Every name of the headers with the clauses that cite it, or the reason why none does."""
+    return {
+        "symbols": len(cited.symbols),
+        "cited": sum(bool(ids) for ids in cited.clauses.values()),
+        "listed": len(cited.reasons),
+        "missing": [s.name for s in cited.missing],
+        "problems": cited.problems,
+        "complete": cited.complete,
+        "entries": [
+            {
+                "symbol": s.name,
+                "kind": s.kind,
+                "header": s.header,
+                "clauses": cited.clauses[s.name],
+                "reason": cited.reasons.get(s.name, ""),
+            }
+            for s in cited.symbols.values()
+        ],
+    }
+
+
+def show_symbols(cited: Cited, every: bool) -> None:
+    count = sum(bool(ids) for ids in cited.clauses.values())
+    typer.echo(
+        f"headers of API 14: {count} of {len(cited.symbols)} names in clauses "
+        f"({len(cited.only('abi'))} of them only in area abi), "
+        f"{len(cited.reasons)} listed with a reason, {len(cited.missing)} missing"
+    )
+    if every:
+        for name, ids in cited.clauses.items():
+            typer.echo(f"  {name:<48} {', '.join(ids) or cited.reasons.get(name, 'MISSING')}")
+    for symbol in [] if every else cited.missing[:SHOWN]:
+        typer.echo(f"in no clause: {symbol.name} ({symbol.kind})")
+    more(len(cited.missing) - SHOWN, every)
+    for problem in cited.problems:
+        typer.echo(problem)
+
+
+def show_history(mapped: Mapped, path: Path | None, every: bool) -> None:
+    from ..coverage import history
+
+    whence = "" if path else f" (without the text: --source '{history.DOCUMENT}=FILE')"
+    done = len(mapped.ids) - len(mapped.unmapped)
+    typer.echo(f"{history.DOCUMENT}: {done} of {mapped.count} revisions mapped{whence}")
+    if every:
+        for row in mapped.to_json()["entries"]:
+            typer.echo(f"  {row['revision']} {row['about']}")
+            for clause in row["clauses"]:
+                rules, scenarios = history.tested((clause,))
+                typer.echo(f"    {clause}: {len(rules)} rules; scenarios {', '.join(scenarios) or 'none'}")
+            if row["reason"]:
+                typer.echo(f"    {row['reason']}")
     for revision in mapped.unmapped[:SHOWN]:
-        typer.echo(f"not mapped: {revision.id} {revision.date} {revision.author}")
-    if len(mapped.unmapped) > SHOWN:
-        typer.echo(f"… and {len(mapped.unmapped) - SHOWN} more (--json lists all)")
+        typer.echo(f"not mapped: {revision}")
+    more(len(mapped.unmapped) - SHOWN, False)
     for problem in mapped.problems:
         typer.echo(problem)
+
+
+def more(count: int, shown: bool) -> None:
+    """One line for what a list left out."""
+    if count > 0 and not shown:
+        typer.echo(f"… and {count} more (--json lists all)")
 
 
 # --- rules --------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 An entry of the document begins with ``# REVISION DATE AUTHOR``; the revision is eight or more hexadecimal
 digits. The table ``history.toml`` beside the clauses of generation 14 says for a revision either
-``clauses = [...]`` or ``reason = "..."``. A revision that is in neither is not mapped, and counted so.
+``clauses = [...]`` or ``reason = "..."``, and how many revisions the document has, with a hash of their ids:
+so a table can be judged without the document, whose text is not part of the project.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -23,28 +25,52 @@ TABLE = clauses.HERE / "14" / "history.toml"
 _HEADING = re.compile(
     r"^(?:\d+ )?# (?P<revision>[0-9a-f]{8,40}) (?P<date>\d{1,2}-[A-Z][a-z]{2}-\d{4}) (?P<author>.+)$"
 )
+_KEYS = {"clauses", "reason", "about"}
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One entry of the history: its id, date (``26-Mar-2024``) and author as the document writes them."""
+    """One entry of the document: its id, date (``26-Mar-2024``) and author as the document writes them."""
 
     id: str
     date: str
     author: str
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What became of a revision: ``clauses``, or else the ``reason``; ``about`` is what it did."""
+
+    clauses: tuple[str, ...] = ()
+    reason: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table of revisions; ``count`` and ``hash`` are those of the document it was made from."""
+
+    entries: dict[str, Entry]
+    count: int = 0
+    hash: str = ""
+
+
 @dataclass(slots=True)
 class Mapped:
-    """``mapped`` of the ``revisions`` are in the table; ``problems`` are entries that cannot stand."""
+    """``ids`` are the document's, or the table's own without one; ``problems`` are what cannot stand."""
 
-    revisions: list[Revision]
-    table: dict[str, tuple[tuple[str, ...], str]]
+    ids: list[str]
+    table: Table
     problems: list[str] = field(default_factory=list)
 
     @property
-    def unmapped(self) -> list[Revision]:
-        return [r for r in self.revisions if r.id not in self.table]
+    def unmapped(self) -> list[str]:
+        return [i for i in self.ids if i not in self.table.entries]
+
+    @property
+    def count(self) -> int:
+        """Revisions of the document, as the table knows them where it is not at hand."""
+        return max(len(self.ids), self.table.count)
 
     @property
     def complete(self) -> bool:
@@ -53,12 +79,36 @@ class Mapped:
     def to_json(self) -> dict[str, Any]:
         return {
             "document": DOCUMENT,
-            "revisions": len(self.revisions),
-            "mapped": len(self.revisions) - len(self.unmapped),
-            "unmapped": [r.id for r in self.unmapped],
+            "revisions": self.count,
+            "mapped": len(self.ids) - len(self.unmapped),
+            "unmapped": self.unmapped,
             "problems": self.problems,
             "complete": self.complete,
+            "entries": [self._row(i) for i in self.ids if i in self.table.entries],
         }
+
+    def _row(self, revision: str) -> dict[str, Any]:
+        entry = self.table.entries[revision]
+        rules, scenarios = tested(entry.clauses)
+        return {
+            "revision": revision,
+            "about": entry.about,
+            "clauses": list(entry.clauses),
+            "reason": entry.reason,
+            "rules": rules,
+            "scenarios": scenarios,
+        }
+
+
+def tested(named: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """``(rules, scenarios)`` that belong to some clauses, by id."""
+    from ..report import matrix
+
+    rows = {row.clause.id: row for row in matrix.rows()}
+    chosen = [rows[c] for c in named if c in rows]
+    rules = dict.fromkeys(r.id for row in chosen for r in row.rules)
+    scenarios = dict.fromkeys(s.id for row in chosen for s in row.scenarios)
+    return list(rules), list(scenarios)
 
 
 def revisions(text: str) -> list[Revision]:
@@ -67,32 +117,49 @@ def revisions(text: str) -> list[Revision]:
     return [Revision(m["revision"], m["date"], m["author"].strip()) for m in found if m]
 
 
-def table(path: Path = TABLE) -> dict[str, tuple[tuple[str, ...], str]]:
-    """Revision -> (clauses, reason), one of which is empty. Raises :class:`UserError`."""
+def digest(ids: list[str]) -> str:
+    """16 hexadecimal digits of SHA-256 over the ids, one a line, in the document's order."""
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16]
+
+
+def table(path: Path = TABLE) -> Table:
+    """The table of revisions. Raises :class:`UserError`."""
     try:
-        entries = tomllib.loads(read_file(path)).get("revision", {})
-        return {rev: _entry(rev, value) for rev, value in entries.items()}
+        raw = tomllib.loads(read_file(path))
+        entries = {rev: _entry(rev, value) for rev, value in raw.get("revision", {}).items()}
+        document = raw.get("document", {})
+        return Table(entries, int(document.get("revisions", 0)), str(document.get("hash", "")))
     except (tomllib.TOMLDecodeError, ValueError) as error:
         raise UserError(f"{path.name}: {error}") from None
 
 
-def _entry(revision: str, value: Any) -> tuple[tuple[str, ...], str]:
-    if not isinstance(value, dict) or len(value) != 1 or not set(value) <= {"clauses", "reason"}:
+def _entry(revision: str, value: Any) -> Entry:
+    if not isinstance(value, dict) or not set(value) <= _KEYS or ("clauses" in value) == ("reason" in value):
         raise ValueError(f"{revision} has not just one of 'clauses' and 'reason'")
-    named, reason = tuple(value.get("clauses", ())), value.get("reason", "")
-    if not (named or reason):
+    entry = Entry(tuple(value.get("clauses", ())), value.get("reason", ""), value.get("about", ""))
+    if not (entry.clauses or entry.reason):
         raise ValueError(f"{revision} names no clause and no reason")
-    return named, reason
+    return entry
 
 
-def compare(text: str, known: dict[str, tuple[tuple[str, ...], str]]) -> Mapped:
-    """The document's entries against the table; a clause that does not exist is a problem."""
-    found = Mapped(revisions(text), known)
-    if not found.revisions:
+def compare(text: str | None, known: Table) -> Mapped:
+    """The table against the document's text, or, without it, against what the table says of the document.
+
+    A clause that does not exist is a problem, and so is a table that was made from another document.
+    """
+    ids = list(known.entries) if text is None else [r.id for r in revisions(text)]
+    if not ids and text is not None:
         raise UserError("the history has no entry '# REVISION DATE AUTHOR'")
-    entries = {r.id for r in found.revisions}
-    for revision, (named, _) in known.items():
-        if revision not in entries:
+    found = Mapped(ids, known)
+    if (known.count, known.hash) != (len(ids), digest(ids)):
+        found.problems.append(
+            f"history.toml is of {known.count} revisions, hash {known.hash or 'none'}; "
+            f"these are {len(ids)}, hash {digest(ids)}"
+        )
+    for revision, entry in known.entries.items():
+        if revision not in ids:
             found.problems.append(f"{revision} is in the table and not in the document")
-        found.problems += [f"{revision}: there is no clause '{c}'" for c in named if c not in clauses.load()]
+        found.problems += [
+            f"{revision}: there is no clause '{c}'" for c in entry.clauses if c not in clauses.load()
+        ]
     return found

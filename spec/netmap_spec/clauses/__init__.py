@@ -28,9 +28,9 @@ LEVELS = ("MUST", "SHOULD", "IMPLEMENTATION-DEFINED", "UNDEFINED")
 BINDS = ("kernel", "application", "driver", "both")
 ABOUT = ("state", "call", "progress", "layout")
 
-KEYS = ("level", "binds", "about", "source", "version", "deviation")
+KEYS = ("level", "binds", "about", "source", "version", "deviation", "symbols")
 REQUIRED = ("level", "binds", "about", "source")
-REPEATED = ("source", "deviation")
+REPEATED = ("source", "deviation", "symbols")
 ALLOWED = {"level": LEVELS, "binds": BINDS, "about": ABOUT}
 
 _HEADING = re.compile(r"^## (?P<id>(?:2011|14|all)\.[a-z0-9]+\.[a-z0-9-]+): (?P<title>.+)$")
@@ -49,7 +49,8 @@ class Clause:
     ``level`` is MUST, SHOULD, IMPLEMENTATION-DEFINED or UNDEFINED; ``binds`` says whose duty it is
     (kernel, application, driver, both); ``about`` is ``state`` (an invariant), ``call`` (what a call
     returns and does), ``progress`` (must eventually) or ``layout``. ``deviations`` are the switches
-    of the as-written reading that break it, each with its text.
+    of the as-written reading that break it, each with its text; ``symbols`` are names of netmap's headers
+    that the clause is about without saying them in its text (:mod:`.symbols`).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Clause:
     file: str
     line: int
     deviations: tuple[str, ...] = field(default=())
+    symbols: tuple[str, ...] = field(default=())
 
     @property
     def generation(self) -> str:
@@ -112,6 +114,7 @@ class _Draft:
             file=self.file,
             line=self.line,
             deviations=tuple(self.attributes.get("deviation", ())),
+            symbols=tuple(s for line in self.attributes.get("symbols", ()) for s in re.split(r",\s*", line)),
         )
 
 
