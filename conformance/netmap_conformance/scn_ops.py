@@ -76,18 +76,33 @@ _REGISTER = {
     *("mode", "flags", "ringid", "tx_slots", "rx_slots", "tx_rings", "rx_rings", "mem_id", "extra_bufs"),
     *("host_tx_rings", "host_rx_rings", "version"),
 }
-_HEADER = {"reserved", "nonul", "nobody", "badbody", "badopt"}
-#: Words that describe an option and not the request, by the option they belong to.
+#: Words about the header; ``nonul`` is a name that fills its field, ``body`` one where none belongs.
+_HEADER = {"reserved", "nonul", "nobody", "badbody", "robody", "body", "badopt"}
+#: Words about options: the type of the option and the field of it they give.
 _OPTION = {
-    "csb": "csb",
-    "offsets": "offsets",
-    **dict.fromkeys(("extmem", "ifn", "ifsz", "ringn", "ringsz", "bufn", "bufsz"), "extmem"),
-    **dict.fromkeys(("kmode",), "kloop-mode"),
-    **dict.fromkeys(("eventfds",), "kloop-eventfds"),
-    **dict.fromkeys(("rawopt",), "raw"),
-    **dict.fromkeys(("rawopt2",), "raw2"),
+    "extmem": ("EXTMEM", "nr_memsize"),
+    **{
+        f"{kind}{short}": ("EXTMEM", f"nr_{pool}_pool_{field}")
+        for kind, pool in (("if", "if"), ("ring", "ring"), ("buf", "buf"))
+        for short, field in (("n", "objtotal"), ("sz", "objsize"))
+    },
+    "eventfds": ("SYNC_KLOOP_EVENTFDS", "entries"),
+    "csb": ("CSB", "entries"),
+    "kmode": ("SYNC_KLOOP_MODE", "mode"),
+    "offsets": ("OFFSETS", ""),
 }
-_RENAMED = {"extra": "extra_bufs", "idx": "buf_idx"}
+_OFFSETS = ("max_offset", "initial_offset", "offset_bits", "tx_align", "min_gap")
+#: ``opts=TYPE[:SIZE][>NEXT],…`` gives a list as it stands; NEXT is an index, ``end`` or ``bad``.
+_LISTS = ("opts", "rawopt", "rawopt2")
+_RAW = re.compile(r"(?P<type>\w+)(:(?P<size>\d+))?(>(?P<next>\d+|end|bad))?")
+_NEXT = {"end": -1, "bad": -2}
+_EVENTFDS_HEADER, _EVENTFD = 24, 8
+_RENAMED = {
+    "extra": "extra_bufs",
+    "idx": "buf_idx",
+    "first_cpu": "first_cpu_id",
+    "ncpus": "num_polling_cpus",
+}
 _NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|\d+)")
 _RING = re.compile(r"[tr]xh?\d+")
 _NAME = re.compile(r"\w+")
@@ -135,17 +150,51 @@ def _request(words: list[str]) -> dict[str, Any]:
     """Fields of a request; what belongs to options or to the header is put aside."""
     args: dict[str, Any] = {}
     options: dict[str, dict[str, Any]] = {}
+    raw: list[dict[str, Any]] = []
     for key, given in _pairs(words).items():
         if key in _OPTION:
-            kind = _OPTION[key]
-            options.setdefault(kind, {"option": kind})[key] = given
+            kind, name = _OPTION[key]
+            option = options.setdefault(kind, {"type": kind})
+            option.update(_option(name, given))
+            if kind == "SYNC_KLOOP_EVENTFDS":
+                option["size"] = _EVENTFDS_HEADER + int(given) * _EVENTFD
+        elif key in _LISTS:
+            raw += [_raw(part) for part in str(given).split(",")]
+        elif key == "nonul":
+            args["name"] = "x" * 64
         elif key in _HEADER:
             args.setdefault("header", {})[key] = given
         else:
             args[_RENAMED.get(key, key)] = given
-    if options:
-        args["options"] = list(options.values())
+    found = [options[kind] for kind in dict.fromkeys(k for k, _ in _OPTION.values()) if kind in options] + raw
+    if found:
+        args["options"] = found
     return args
+
+
+def _option(name: str, given: int | str) -> dict[str, Any]:
+    """Fields of an option; ``offsets`` has five in one word."""
+    if not name:
+        values = str(given).split(":")
+        if len(values) != len(_OFFSETS):
+            raise _Bad(f"offsets are {':'.join(_OFFSETS)}, not '{given}'")
+        return {field: _int(text, field) for field, text in zip(_OFFSETS, values, strict=True)}
+    if not isinstance(given, int):
+        raise _Bad(f"'{given}' is not a number")
+    return {name: given}
+
+
+def _raw(text: str) -> dict[str, Any]:
+    """One option of a list that is given as it stands."""
+    found = _RAW.fullmatch(text)
+    if not found:
+        raise _Bad(f"'{text}' is not TYPE[:SIZE][>NEXT]")
+    option: dict[str, Any] = {"type": value(found["type"])}
+    if found["size"]:
+        option["size"] = int(found["size"])
+    if found["next"]:
+        option["next"] = _NEXT[found["next"]] if found["next"] in _NEXT else int(found["next"])
+    return option
 
 
 def _store_fields(words: list[str], allowed: tuple[str, ...]) -> dict[str, Any]:
@@ -184,13 +233,13 @@ def _nothing(w: list[str]) -> tuple[str, dict[str, Any]]:
 def _make_reg(w: list[str]) -> tuple[str, dict[str, Any]]:
     args = _request(w[2:])
     for key in args:
-        if key not in _REGISTER and key not in ("options", "header"):
+        if key not in _REGISTER and key not in ("options", "header", "name"):
             raise _Bad(f"REGISTER has no field '{key}'")
-    return w[0], {"name": _port(w[1]), **args}
+    return w[0], {"name": _port(w[1])} | args
 
 
 def _make_ctl(w: list[str]) -> tuple[str, dict[str, Any]]:
-    return w[0], {"request": w[1], "name": _port(w[2]), **_request(w[3:])}
+    return w[0], {"request": w[1], "name": _port(w[2])} | _request(w[3:])
 
 
 def _make_legacy(request: str) -> _Make:

@@ -45,7 +45,37 @@ def test_the_header_is_in_comments_and_other_comments_are_prose() -> None:
         (
             "reg A x{1 rawopt=5 rawopt2=5",
             "register",
-            {"name": "x{1", "options": [{"option": "raw", "rawopt": 5}, {"option": "raw2", "rawopt2": 5}]},
+            {"name": "x{1", "options": [{"type": 5}, {"type": 5}]},
+        ),
+        (
+            "reg A x{1 opts=99>1,CSB:5000>bad",
+            "register",
+            {"name": "x{1", "options": [{"type": 99, "next": 1}, {"type": "CSB", "size": 5000, "next": -2}]},
+        ),
+        (
+            "ctl A SYNC_KLOOP_START - kmode=3 eventfds=2",
+            "ctl",
+            {
+                "request": "SYNC_KLOOP_START",
+                "name": "",
+                "options": [
+                    {"type": "SYNC_KLOOP_EVENTFDS", "entries": 2, "size": 40},
+                    {"type": "SYNC_KLOOP_MODE", "mode": 3},
+                ],
+            },
+        ),
+        (
+            "reg A x{1 offsets=64:16:0:0:0",
+            "register",
+            {
+                "name": "x{1",
+                "options": [
+                    {
+                        "type": "OFFSETS", "max_offset": 64, "initial_offset": 16, "offset_bits": 0,
+                        "tx_align": 0, "min_gap": 0,
+                    }
+                ],
+            },
         ),
         ("ctl A VALE_LIST - bridge_idx=1", "ctl", {"request": "VALE_LIST", "name": "", "bridge_idx": 1}),
         ("regif A x version=14", "legacy", {"request": "REGIF", "name": "x", "version": 14}),

@@ -127,9 +127,16 @@ def _swap_across(c: Candidate, fd: str, args: dict[str, Any]) -> Result:
 
 
 def _register(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
-    fields = dict(call.args)
-    if fields.pop("header", None):
-        raise NotModelled("14/control/header", f"a request with an unusual header: {call.text}")
+    return c.world.register(call.fd, _fields(c, call), choose, actor)
+
+
+def _ctl(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    return c.world.ctl(call.fd, str(call.args["request"]), _fields(c, call), choose, actor)
+
+
+def _fields(c: Candidate, call: Call) -> dict[str, Any]:
+    """The fields of a request, with the model's id for the memory it names."""
+    fields = {k: v for k, v in call.args.items() if k != "request"}
     mem = fields.get("mem_id")
     if isinstance(mem, int) and mem:
         known = c.binds.model(("mem", 0), mem)
@@ -138,7 +145,7 @@ def _register(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
         fields["mem_id"] = known if known is not None else mem if not taken else max(s.allocators) + 1
     elif isinstance(mem, str):
         fields["mem_id"] = _memory_of(c, mem)
-    return c.world.register(call.fd, fields, choose, actor)
+    return fields
 
 
 def _memory_of(c: Candidate, text: str) -> int:
@@ -162,13 +169,6 @@ def _mmap(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
 
 def _remap(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     return _show(c, call, actor)
-
-
-def _ctl(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
-    fields = {k: v for k, v in call.args.items() if k != "request"}
-    if fields.pop("header", None):
-        raise NotModelled("14/control/header", f"a request with an unusual header: {call.text}")
-    return c.world.ctl(call.fd, str(call.args["request"]), fields, choose, actor)
 
 
 def _legacy(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:

@@ -11,7 +11,7 @@ from ..picture import RingPicture
 from ..trace import Call, Return
 from . import clauses, pictures
 from .candidate import Candidate
-from .compare import Mismatch
+from .requests import Mismatch
 from .steps import PINNED, Attempt
 from .verdict import VIOLATION, Finding
 

@@ -13,7 +13,7 @@ from netmap_reference.core.step import RULES, Rule
 from netmap_spec import clauses
 
 from ..trace import Call
-from .compare import Mismatch
+from .requests import Mismatch
 
 #: The main clause of an operation: what it returns and does.
 OPERATIONS = {
@@ -56,12 +56,18 @@ FIELDS = {
     "nifp.ni_bufs_head": "14.memory.extra-buffers",
     "nifp.extra": "14.memory.extra-buffers",
     "nifp.ring_ofs": "14.register.nifp",
+    "hdr.nr_name": "14.control.copied-back",
+    "options": "14.control.copied-back",
+    "options.status": "14.options.status",
     "out.nr_mem_id": "14.memory.ids",
+    "out.nr_arg2": "14.memory.ids",
     "out.nr_memsize": "14.memory.layout",
     "out.nr_offset": "14.memory.layout",
     "out.nr_extra_bufs": "14.memory.extra-buffers",
 }
 PREFIXES = {
+    "hdr.": "14.control.header",
+    "options.": "14.control.copied-back",
     "nifp.": "14.register.nifp",
     "out.nr_host": "14.host.counts",
     "out.nr_tx": "14.register.sizes",

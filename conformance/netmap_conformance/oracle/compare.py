@@ -7,35 +7,20 @@ not fit, each :class:`Mismatch` with the field it is about.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from netmap_reference.gen14.memory import GLOBAL_ID
 from netmap_reference.gen14.world import Result
 
 from ..targets.mapping import NIFP_FIELDS, SLOT, changed_slots
 from ..trace import Call, Return, See
 from .candidate import Candidate, View
+from .requests import REQUESTS, Mismatch, compare_request
 
 #: Fields of a ring that have to be equal as they are.
 EQUAL = ("num_slots", "nr_buf_size", "ringid", "head", "cur", "tail", "offset_mask", "buf_align")
 #: Calls that show everything, and set what later changes are relative to.
 CHECKPOINTS = ("mmap", "remap")
 _SLOT_FIELDS = ("buf_idx", "len", "flags", "ptr")
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """``field`` that differs (``ret``, ``out.nr_mem_id``, ``slot.len`` …), of a ``ring`` or of none.
-
-    ``clause`` is given where the field alone tells which one is broken.
-    """
-
-    field: str
-    allowed: str
-    seen: str
-    ring: str = ""
-    clause: str = ""
 
 
 class Comparison:
@@ -65,8 +50,8 @@ class Comparison:
         if not self._outcome():
             return self.found
         ok = self.result.outcome.ok
-        if ok and self.done.out is not None and self.call.op == "register":
-            self._out(self.done.out)
+        if self.call.op in REQUESTS:
+            self.found += compare_request(self.c, self.call, self.done, self.result, self.errno_name)
         if ok and self.call.op == "poll":
             self._revents()
         if self.done.see is not None:
@@ -102,25 +87,6 @@ class Comparison:
 
     def _failure(self) -> str:
         return f"ERRNO({self.errno_name(self.done.errno)})" if self.done.errno else f"ret {self.done.ret}"
-
-    def _out(self, out: dict[str, Any]) -> None:
-        """What a REGISTER gave back: identifiers, sizes and offsets are the kernel's, the rest is fixed."""
-        model = self.result.out
-        mem = int(model["nr_mem_id"])
-        for name, value in model.items():
-            if name not in out:
-                continue
-            if name == "nr_mem_id":
-                if (out[name] == GLOBAL_ID) != (mem == GLOBAL_ID) or out[name] == 0:
-                    self.differ("out.nr_mem_id", "1" if mem == GLOBAL_ID else "neither 0 nor 1", out[name])
-                else:
-                    self._bind(("mem", 0), mem, out[name], f"out.{name}")
-            elif name == "nr_memsize":
-                self._bind(("memsize", mem), 0, out[name], f"out.{name}")
-            elif name == "nr_offset":
-                self._bind(("nifp", mem), value, out[name], f"out.{name}")
-            elif value != out[name]:
-                self.differ(f"out.{name}", value, out[name])
 
     def _bind(self, kind: tuple[str, int], model: int, seen: int, field: str, ring: str = "") -> bool:
         if self.c.binds.bind(kind, model, seen):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..trace import Call, Return
 from .candidate import Candidate
-from .compare import Mismatch
+from .requests import Mismatch
 
 
 def compare_frames(c: Candidate, call: Call, done: Return) -> list[Mismatch]:

@@ -15,8 +15,9 @@ from ..trace import Call, Return
 from .apply import make
 from .candidate import Candidate, Started
 from .choices import Enumeration
-from .compare import Comparison, Mismatch
+from .compare import Comparison
 from .frames import compare_frames
+from .requests import Mismatch
 
 Answers = tuple[tuple[Choice, int], ...]
 

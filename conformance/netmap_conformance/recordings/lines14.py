@@ -63,7 +63,9 @@ def returned(call: Call, line: dict[str, Any], number: int, where: str) -> Retur
     for key, kind in (("hdr", dict), ("out", dict), ("opts", list), ("nifp", dict), ("rings", dict)):
         if key in line:
             want(line, key, kind, where)
-    done.hdr, done.out, done.options = line.get("hdr"), line.get("out"), line.get("opts")
+    done.hdr, done.out = line.get("hdr"), line.get("out")
+    if "opts" in line:
+        done.options = [{**o, **o.pop("info", {})} for o in map(dict, line["opts"])]
     if "revents" in line:
         done.revents = want(line, "revents", str, where).split()
     for key in ("slots", "value", "count", "text"):

@@ -193,6 +193,7 @@ class DeviceTarget(Api14Target):
         ret, code = self.entry.ioctl(self._number(call.fd), CODES["NIOCCTRL"], request.header_bytes)
         done = self._done(call, min(ret, 0), code)
         done.hdr, done.out = request.header_fields(), request.body_fields()
+        done.options = request.option_fields()
         return done
 
     def sys_register(self, call: Call) -> Return:

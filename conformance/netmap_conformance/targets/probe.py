@@ -30,6 +30,13 @@ def probe(target: DeviceTarget) -> frozenset[str]:
             target.call(Call(n=3, op="dup", fd="P", args={"to": "Q"}))
             synced = target.call(Call(n=4, op="txsync", fd="Q"))
             found |= {"dup"} if synced is not None and not synced.errno else set()
+    if "faults" in target.manifest.capabilities:
+        # Only of those that say so: any other may die of it.
+        target.start(header)
+        target.call(Call(n=1, op="open", fd="P"))
+        args = {"name": "probe{1", "header": {"badbody": 1}}
+        done = target.call(Call(n=2, op="register", fd="P", args=args))
+        found |= {"faults"} if done is not None and done.errno == "EFAULT" else set()
     target.stop()
     found |= {"wire", "host"} if "frame" in environment and "nic" in found else set()
     found |= {"io"} if "io" in environment else set()

@@ -99,6 +99,8 @@ class ReferenceTarget(Api14Target):
             done.ret, done.hang = -1, True
         if result.out:
             done.out = dict(result.out)
+        if result.hdr:
+            done.hdr, done.options = dict(result.hdr), [dict(o) for o in result.options]
         return done
 
     def sys_open(self, call: Call) -> Return:

@@ -157,6 +157,8 @@ nmu_control(int fd, void *header)
 	_Static_assert(sizeof(ctl.name) == sizeof(hdr.nr_name), "names are copied whole");
 	memcpy(ctl.name, hdr.nr_name, sizeof(ctl.name));
 	error = nmu_copy_in(ctl.body, pointer(hdr.nr_body), length);
+	if (error == 0)
+		error = nmu_copy_out(pointer(hdr.nr_body), ctl.body, length); /* it will have to take the result */
 	if (error != 0)
 		return error;
 	error = options_in(&ctl, hdr.nr_options, length, address);

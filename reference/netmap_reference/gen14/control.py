@@ -6,22 +6,22 @@ pipes that do not exist are made for the answer and unmade. Without a name it te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from netmap_spec.abi import api14
-
 from ..core.memory import Region
-from ..core.outcome import NotModelled, errno
+from ..core.outcome import NotModelled
 from ..core.step import rule
-from . import memory, register, request
+from . import memory, register, request, requests
 from .bind import Refused
 from .ports import nic_get
 from .ports.ops import Asked
 from .ports.table import find
+from .requests import Ctl
 from .result import Result
-from .state import System
+from .state import Adapter, System
 
 NETMAP_C = request.NETMAP_C
 LEGACY_C = "luigirizzo/netmap:sys/dev/netmap/netmap_legacy.c@89607e14"
@@ -34,70 +34,63 @@ NO_IO = rule("14/control/read-write", clause="14.control.not-a-stream", source=f
 NO_IOCTL = rule("14/control/unknown-ioctl", clause="14.control.not-a-stream", source=f"{LEGACY_C}:432-436")
 PARAMETER = rule("14/control/parameter", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
 
-_INFO = ("tx_slots", "rx_slots", "tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings", "mem_id")
 _MEMORY = ("if_size", "if_num", "ring_size", "ring_num", "buf_size", "buf_num")
 
 
-def control(s: System, name: str, fields: Mapping[str, Any], switches: frozenset[str]) -> Result:
-    """A request other than REGISTER; on failure ``out`` has the fields as they were sent."""
-    if name not in ("PORT_INFO_GET", "POOLS_INFO_GET"):
-        raise NotModelled(f"14/control/{name.lower().replace('_', '-')}", f"NIOCCTRL {name}")
-    req = request.parse_request({k: v for k, v in fields.items() if k != "request"})
-    sent = {k: v for k, v in req.echo().items() if k == "nr_memsize" or k[3:] in _INFO}
-    if not api14.NETMAP_MIN_API <= req.version <= api14.NETMAP_MAX_API:
-        return Result(errno("EINVAL"), (request.VERSION,), sent)
-    before = s.clone()
-    fired: list[str] = []
-    try:
-        if name == "PORT_INFO_GET":
-            result = Result(out=sent | _port_info(s, req, fired, switches))
-        else:
-            result = Result(out=_pools(s, req, fired))
-    except Refused as refused:
-        result = Result(errno(refused.name), out=sent)
-    except NotModelled:
-        s.restore(before)
-        raise
-    asked = s.adapters.get(req.name)
-    s.restore(before)
-    if nic_get.HOST_RINGS_STICK in switches and asked is not None:
-        fired.extend(nic_get.keep_host_rings(s, asked))
-    return replace(result, fired=tuple(fired))
-
-
-def _port_info(s: System, req: request.Request, fired: list[str], switches: frozenset[str]) -> dict[str, int]:
-    _check_mem_id(s, req, fired)
-    if not req.name:
-        fired.append(INFO_MEM)
-        a = s.allocators[req.mem_id or memory.GLOBAL_ID]
-        return {"nr_memsize": a.memsize, "nr_mem_id": a.id}
-    na = s.adapters[find(Asked(s, req, fired, switches - {nic_get.HOST_RINGS_OVERRUN}, find))]
-    a = s.allocators[na.mem]
-    fired.append(INFO)
-    return {f"nr_{n}": getattr(na, n) for n in _INFO[:-1]} | {"nr_memsize": a.memsize, "nr_mem_id": a.id}
-
-
-def _pools(s: System, req: request.Request, fired: list[str]) -> dict[str, int]:
-    _check_mem_id(s, req, fired)
-    a = s.allocators[s.adapters[find(Asked(s, req, fired, frozenset(), find))].mem]
-    fired.append(POOLS)
-    out = {"nr_memsize": a.memsize, "nr_mem_id": a.id}
-    pools = (
-        ("if", a.if_pool, 0),
-        ("ring", a.ring_pool, a.ring_offset(0)),
-        ("buf", a.buf_pool, a.buf_offset(0)),
-    )
-    for kind, pool, start in pools:
-        out[f"nr_{kind}_pool_offset"] = start
-        out[f"nr_{kind}_pool_objtotal"] = pool.objtotal
-        out[f"nr_{kind}_pool_objsize"] = pool.objsize
-    return out
-
-
-def _check_mem_id(s: System, req: request.Request, fired: list[str]) -> None:
+@contextmanager
+def found(ctx: Ctl, **changes: Any) -> Iterator[Adapter]:
+    """The port that a REGISTER with the request's fields would find; whatever was made for it is unmade
+    when the caller has seen enough.
+    """
+    s = ctx.s
+    req = ctx.asks(**changes)
     if req.mem_id and req.mem_id not in s.allocators:
-        fired.append(register.MEM_ID)
+        ctx.fired.append(register.MEM_ID)
         raise Refused("EINVAL")
+    before = s.clone()
+    asked = Asked(s, req, ctx.fired, ctx.switches - {nic_get.HOST_RINGS_OVERRUN}, find, after=ctx.afterwards)
+    yield s.adapters[find(asked)]
+    s.restore(before)
+    for left in ctx.afterwards:
+        ctx.fired.extend(left(s))
+
+
+@requests.handles("PORT_INFO_GET")
+def port_info(ctx: Ctl) -> None:
+    """What a REGISTER would find; of the region alone without a name."""
+    if not ctx.name:
+        mem = ctx.body["nr_mem_id"] or memory.GLOBAL_ID
+        if mem not in ctx.s.allocators:
+            ctx.fired.append(register.MEM_ID)
+            raise Refused("EINVAL")
+        ctx.fired.append(INFO_MEM)
+        ctx.body |= {"nr_memsize": ctx.s.allocators[mem].memsize, "nr_mem_id": mem}
+        return
+    with found(ctx) as na:
+        a = ctx.s.allocators[na.mem]
+        ctx.fired.append(INFO)
+        ctx.body |= {f"nr_{n}": getattr(na, n) for n in register.SHAPE}
+        ctx.body |= {"nr_memsize": a.memsize, "nr_mem_id": a.id}
+
+
+@requests.handles("POOLS_INFO_GET")
+def pools_info(ctx: Ctl) -> None:
+    """The three pools of the region a port uses."""
+    with found(ctx) as na:
+        a = ctx.s.allocators[na.mem]
+        ctx.fired.append(POOLS)
+        ctx.body |= {"nr_memsize": a.memsize, "nr_mem_id": a.id}
+        pools = (
+            ("if", a.if_pool, 0),
+            ("ring", a.ring_pool, a.ring_offset(0)),
+            ("buf", a.buf_pool, a.buf_offset(0)),
+        )
+        for kind, pool, start in pools:
+            ctx.body |= {
+                f"nr_{kind}_pool_offset": start,
+                f"nr_{kind}_pool_objtotal": pool.objtotal,
+                f"nr_{kind}_pool_objsize": pool.objsize,
+            }
 
 
 def set_parameter(s: System, name: str, value: int) -> Result:

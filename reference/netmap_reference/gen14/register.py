@@ -1,29 +1,26 @@
 """Chapter *register*: NIOCCTRL with NETMAP_REQ_REGISTER, from the name to the netmap_if.
 
-The order of the checks is part of the rule, for a request that is wrong in two ways: version, already
-bound, memory identifier, mode of a pipe, name, parent, ring range, MTU, exclusive users, memory. A request
-that fails leaves nothing behind: what it made on the way is unmade, and the request's fields are returned
-as they were sent.
+The order of the checks is part of the rule, for a request that is wrong in two ways: what :mod:`.requests`
+checks of every request, already bound, the EXTMEM option, memory identifier, mode of a pipe, name, parent,
+ring range, MTU, exclusive users, memory, the OFFSETS and CSB options, options left over. A request that fails
+leaves nothing behind: what it made on the way is unmade, and its fields are returned as they were sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from netmap_spec.abi import api14
 
-from ..core.outcome import NotModelled, errno, fault
 from ..core.step import rule
-from . import bind, memory, request
-from .bind import Faulted, Refused, krings_get, rings_create
-from .ports import nic_get
+from . import bind, memory, options, request, requests
+from .bind import Refused, krings_get, rings_create
 from .ports.ops import Asked
 from .ports.table import find, ops
 from .request import Request, Rings
-from .result import Result
-from .state import DIRECTIONS, RX, TX, File, System
+from .requests import Ctl
+from .state import DIRECTIONS, RX, TX, File
 
 NETMAP_C = request.NETMAP_C
 
@@ -31,47 +28,30 @@ _BOUND = "14.register.once"
 BOUND_TWICE = rule("14/register/already-bound", clause=_BOUND, source=f"{NETMAP_C}:2807-2810")
 BOUND = rule("14/register/bound", clause="14.register.result", source=f"{NETMAP_C}:2872-2916")
 NOTHING_LEFT = rule("14/register/refused", clause="14.register.failure", source=f"{NETMAP_C}:2692-2708")
+SHAPE = ("tx_slots", "rx_slots", "tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings")
 MEM_ID = rule("14/register/mem-id/unknown", clause="14.memory.ids", source=f"{NETMAP_C}:2826-2837")
 
 
-def register(s: System, file: int, fields: Mapping[str, Any], switches: frozenset[str]) -> Result:
-    """Bind an open file. On success ``out`` has every ``nr_`` field as copied back."""
-    req = request.parse_request(fields)
-    before = s.clone()
-    fired: list[str] = []
-    try:
-        out = _register(s, file, req, fired, switches)
-    except Refused as refused:
-        asked = s.adapters.get(req.name)
-        s.restore(before)
-        if nic_get.HOST_RINGS_STICK in switches and asked is not None:
-            fired.extend(nic_get.keep_host_rings(s, asked))
-        return Result(errno(refused.name), (*fired, NOTHING_LEFT), req.echo())
-    except Faulted as faulted:
-        return Result(fault(faulted.lines), tuple(fired), req.echo())
-    except NotModelled:
-        s.restore(before)
-        raise
-    return Result(fired=tuple(fired), out=out)
-
-
-def _register(
-    s: System, file: int, req: Request, fired: list[str], switches: frozenset[str]
-) -> dict[str, int]:
-    if not api14.NETMAP_MIN_API <= req.version <= api14.NETMAP_MAX_API:
-        fired.append(request.VERSION)
-        raise Refused("EINVAL")
-    if s.files[file].adapter:
+@requests.handles("REGISTER")
+def register(ctx: Ctl) -> None:
+    """Bind an open file. On success the body says what is in use."""
+    req = ctx.asks()
+    s, fired = ctx.s, ctx.fired
+    ctx.afterwards.append(lambda _: (NOTHING_LEFT,))
+    if s.files[ctx.file].adapter:
         fired.append(BOUND_TWICE)
         raise Refused("EBUSY")
-    if req.mem_id and req.mem_id not in s.allocators:
+    if options.apply(ctx, "EXTMEM"):
+        req = replace(req, mem_id=ctx.mem)
+    elif req.mem_id and req.mem_id not in s.allocators:
         fired.append(MEM_ID)
         raise Refused("EINVAL")
-    name = find(Asked(s, req, fired, switches, find))
+    name = find(Asked(s, req, fired, ctx.switches, find, after=ctx.afterwards))
     na = s.adapters[name]
     # The reference the descriptor holds; a pipe end that was just made is held by it alone.
     s.adapters[name] = replace(na, refs=na.refs + 1)
-    f = bind_file(s, name, req, fired, switches)
+    f = s.files[ctx.file] = bind_file(ctx, name, req)
+    options.apply(ctx, "CSB")
     na = s.adapters[name]
     a = s.allocators[na.mem]
     region = s.regions[na.mem]
@@ -84,27 +64,18 @@ def _register(
         step = memory.extra_alloc(a, region, req.extra_bufs)
         s.allocators[na.mem], nifp.ni_bufs_head, extra = step.state
         fired.extend(step.fired)
-    s.files[file] = f
+    options.check(ctx)
     fired.append(BOUND)
-    return req.echo() | {
-        "nr_offset": nifp.off,
-        "nr_memsize": a.memsize,
-        "nr_tx_slots": na.tx_slots,
-        "nr_rx_slots": na.rx_slots,
-        "nr_tx_rings": na.tx_rings,
-        "nr_rx_rings": na.rx_rings,
-        "nr_host_tx_rings": na.host_tx_rings,
-        "nr_host_rx_rings": na.host_rx_rings,
-        "nr_mem_id": a.id,
-        "nr_extra_bufs": extra,
-    }
+    ctx.body |= {f"nr_{n}": getattr(na, n) for n in SHAPE}
+    ctx.body |= {"nr_offset": nifp.off, "nr_memsize": a.memsize, "nr_mem_id": a.id, "nr_extra_bufs": extra}
 
 
 # --- binding the file -------------------------------------------------------------------------
 
 
-def bind_file(s: System, name: str, req: Request, fired: list[str], switches: frozenset[str]) -> File:
+def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     """Move the port towards netmap mode and bind a file to it. Source: netmap_do_regif."""
+    s, fired = ctx.s, ctx.fired
     na = s.adapters[name]
     a = s.allocators[na.mem]
     s.allocators[na.mem] = replace(a, active=a.active + 1)
@@ -135,10 +106,12 @@ def bind_file(s: System, name: str, req: Request, fired: list[str], switches: fr
         ops(na).krings_create(s, name, fired)
     krings_get(s, f, fired)
     rings_create(s, name, fired)
+    ctx.binding = f
+    options.apply(ctx, "OFFSETS")
     f = replace(f, nifp=bind.if_new(s, f, fired))
     bind.update_hostrings_mode(s, s.adapters[name])
     if first or bind.mode_pending(s, f):
-        ops(na).register(s, name, fired, switches)
+        ops(na).register(s, name, fired, ctx.switches)
     na = s.adapters[name]
     users = (na.si_users[0] + many[RX], na.si_users[1] + many[TX])
     s.adapters[name] = replace(na, fds=na.fds + 1, si_users=users)

@@ -7,13 +7,12 @@ they are wishes, never errors. The mode says which rings the descriptor is bound
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from netmap_spec.abi import api14
 
-from ..core.outcome import NotModelled, errno
+from ..core.outcome import errno
 from ..core.step import Step, rule
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
@@ -61,10 +60,9 @@ RANGE_MODE = rule("14/register/ring_range/no-such-mode", clause=_MODE, source=f"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The fields of ``nmreq_register`` and the header's ``version`` and ``name``; flags as named booleans."""
+    """The fields of ``nmreq_register``, without ``nr_``, and the header's ``name``."""
 
     name: str
-    version: int = api14.NETMAP_API
     mode: int = api14.NR_REG_ALL_NIC
     ringid: int = 0
     tx_slots: int = 0
@@ -81,42 +79,9 @@ class Request:
         """Is an ``NR_`` flag set?"""
         return bool(self.flags & flag)
 
-    def echo(self) -> dict[str, int]:
-        """The request's output fields when nothing was written to them."""
-        names = (
-            "tx_slots", "rx_slots", "tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings",
-            "mem_id", "ringid", "mode", "extra_bufs", "flags",
-        )  # fmt: skip
-        return {"nr_offset": 0, "nr_memsize": 0} | {f"nr_{n}": getattr(self, n) for n in names}
 
-
-#: Options of API 14 as scenarios name them.
-OPTIONS = ("csb", "extmem", "offsets", "eventfds", "kloop_mode", "rawopt")
-_WIDTH = {"version": 16, "ringid": 16, "tx_rings": 16, "rx_rings": 16, "mem_id": 16}
-_WIDTH |= {"host_tx_rings": 16, "host_rx_rings": 16, "flags": 64}
-
-
-def parse_request(fields: Mapping[str, Any]) -> Request:
-    """A request from a trace's fields.
-
-    ``mode`` and ``flags`` may be numbers or names (``ONE_NIC``, ``NR_EXCLUSIVE|NR_NO_TX_POLL``); ``version``
-    defaults to 14 and ``mode`` to ALL_NIC; integers wrap to the width of their C field. A name longer than
-    the header's field is cut. Raises ``ValueError`` for a field or name netmap does not have.
-    """
-    values: dict[str, Any] = {}
-    for key, value in fields.items():
-        key = key.removeprefix("nr_")
-        if key == "name":
-            values["name"] = str(value)[: NAMSIZ - 1]
-        elif key == "options" or key in OPTIONS:
-            if value:
-                raise NotModelled("14/register/options", f"REGISTER with option {key} {value}")
-        elif key in Request.__slots__:
-            number = named(value, "NR_REG_" if key == "mode" else "NR_")
-            values[key] = number % (1 << _WIDTH.get(key, 32))
-        else:
-            raise ValueError(f"REGISTER has no field '{key}'")
-    return Request(**values)
+#: The body's fields that ask for something.
+FIELDS = tuple(name for name in Request.__slots__ if name != "name")
 
 
 def named(value: Any, prefix: str) -> int:

@@ -22,7 +22,7 @@ from ..core.memory import PAGE, Region
 from ..core.outcome import errno, fault
 from ..core.step import rule
 from . import close as closing
-from . import control, memory, poll, register, sync
+from . import control, memory, poll, requests, sync
 from .bind import Faulted
 from .execute import Execution
 from .notify import interrupt, notify
@@ -160,29 +160,22 @@ class World(WorldView):
     # --- control ------------------------------------------------------------------------------
 
     def register(self, fd: str, fields: Mapping[str, Any], choose: Choose, actor: str = "main") -> Result:
-        """NIOCCTRL with NETMAP_REQ_REGISTER. Fields are ``nmreq_register``'s without ``nr_``, and ``name``.
+        """NIOCCTRL with NETMAP_REQ_REGISTER."""
+        return self.ctl(fd, "REGISTER", fields, choose, actor)
 
-        Raises :class:`~..core.outcome.NotModelled` for ports and options this model does not have,
+    def ctl(
+        self, fd: str, request: str, fields: Mapping[str, Any], choose: Choose, actor: str = "main"
+    ) -> Result:
+        """NIOCCTRL with a request by name or number. Fields are those of its body without ``nr_``, and the
+        header's (:func:`.requests.run`).
+
+        Raises :class:`~..core.outcome.NotModelled` for ports, requests and options this model does not have,
         ``ValueError`` for fields netmap does not have.
         """
         file = self._file(fd, actor)
         if file is None:
             return Result(errno("EBADF"))
-        return register.register(self._s, file, fields, self.switches)
-
-    def ctl(
-        self, fd: str, request: str, fields: Mapping[str, Any], choose: Choose, actor: str = "main"
-    ) -> Result:
-        """Any other NIOCCTRL request: PORT_INFO_GET and POOLS_INFO_GET.
-
-        Raises :class:`~..core.outcome.NotModelled` for the rest.
-        """
-        if self._file(fd, actor) is None:
-            return Result(errno("EBADF"))
-        request = request.removeprefix("NETMAP_REQ_")
-        if request == "REGISTER":
-            return self.register(fd, fields, choose, actor)
-        return control.control(self._s, request, fields, self.switches)
+        return requests.run(self._s, file, request, fields, self.switches, choose)
 
     def sysctl(self, name: str, value: int) -> Result:
         """Set a module parameter. Raises :class:`~..core.outcome.NotModelled` for most of them."""

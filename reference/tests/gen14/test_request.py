@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from netmap_reference.core.outcome import NotModelled
 from netmap_reference.gen14 import request
 from netmap_reference.gen14.request import PortName, Rings, Shape
 from netmap_spec.abi import api14
@@ -42,33 +41,6 @@ def test_a_bracket_needs_something_on_both_sides(name: str) -> None:
 def test_names_no_interface_can_have(name: str) -> None:
     assert request.parent_name(name).outcome.detail == "ENXIO"
     assert request.parent_name("a" * 15).outcome.ok
-
-
-# --- requests ------------------------------------------------------------------------------------
-
-
-def test_modes_and_flags_by_name_or_number() -> None:
-    by_name = request.parse_request({"name": "x{1", "mode": "ONE_NIC", "flags": "NR_EXCLUSIVE|NR_NO_TX_POLL"})
-    by_number = request.parse_request({"name": "x{1", "nr_mode": 4, "nr_flags": 0x20800})
-    assert by_name == by_number
-    assert by_name.has(api14.NR_EXCLUSIVE)
-
-
-def test_fields_have_the_width_of_their_c_type() -> None:
-    req = request.parse_request({"name": "x" * 100, "tx_rings": 65537, "tx_slots": 1 << 32})
-    assert (len(req.name), req.tx_rings, req.tx_slots) == (api14.NETMAP_REQ_IFNAMSIZ - 1, 1, 0)
-
-
-@pytest.mark.parametrize("fields", [{"rings": 1}, {"mode": "SOME_NIC"}, {"flags": "NR_EXCLUSIVE|NR_TURBO"}])
-def test_fields_and_names_netmap_does_not_have(fields: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"REGISTER has no field|API 14 has no constant"):
-        request.parse_request({"name": "x{1", **fields})
-
-
-def test_options_are_not_modelled_yet() -> None:
-    with pytest.raises(NotModelled) as error:
-        request.parse_request({"name": "x{1", "options": ["csb"]})
-    assert error.value.rule == "14/register/options"
 
 
 # --- sizes (14.register.sizes) -------------------------------------------------------------------

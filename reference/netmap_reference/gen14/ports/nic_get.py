@@ -41,15 +41,19 @@ HOST_ONLY = rule("14/register/host-only", clause="14.register.names", source=f"{
 NO_PORT = rule("14/register/no-such-port", clause="14.register.names", source=f"{NETMAP_C}:1641-1645")
 
 
-def keep_host_rings(s: System, asked: Adapter) -> tuple[str, ...]:
+def _keep_host_rings(asked: Asked, name: str) -> None:
     """As written the numbers of host rings a failed request asked for are those of the next one."""
-    na = s.adapters.get(asked.name)
-    if na is None:
-        return ()  # an end of a pipe that was made for the request went with it
-    counts = (asked.host_tx_rings, asked.host_rx_rings)
-    if na.kind != "nic" or s.ports[na.name].driver.copies or counts == (na.host_tx_rings, na.host_rx_rings):
+    na = asked.s.adapters[name]
+    if HOST_RINGS_STICK in asked.switches and not asked.s.ports[name].driver.copies:
+        counts = (na.host_tx_rings, na.host_rx_rings)
+        asked.after.append(lambda s: _stick(s, name, counts))
+
+
+def _stick(s: System, name: str, counts: tuple[int, int]) -> tuple[str, ...]:
+    na = s.adapters[name]
+    if counts == (na.host_tx_rings, na.host_rx_rings):
         return ()
-    s.adapters[na.name] = replace(na, host_tx_rings=counts[0], host_rx_rings=counts[1])
+    s.adapters[name] = replace(na, host_tx_rings=counts[0], host_rx_rings=counts[1])
     return (STUCK,)
 
 
@@ -72,6 +76,7 @@ def find(asked: Asked) -> str:
         host_tx, host_rx = req.host_tx_rings or na.host_tx_rings, req.host_rx_rings or na.host_rx_rings
         if not na.created:
             s.adapters[na.name] = replace(na, host_tx_rings=host_tx, host_rx_rings=host_rx)
+            _keep_host_rings(asked, na.name)
         elif HOST_RINGS_OVERRUN in asked.switches and (
             host_tx > na.host_tx_rings or host_rx > na.host_rx_rings
         ):

@@ -11,8 +11,8 @@ are asked in netmap's own order; the first that answers decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ...core.effects import Protocol
@@ -31,6 +31,7 @@ class Asked:
     """A port somebody asks for. ``create``: it may be made if there is none (netmap_get_na's argument).
 
     ``find`` asks all finders again, for a port that is made on top of another one (a monitor's parent).
+    ``after`` takes what, as written, stays behind when the request fails (:class:`~..requests.Ctl`).
     """
 
     s: System
@@ -39,6 +40,7 @@ class Asked:
     switches: frozenset[str]
     find: Callable[[Asked], str]
     create: bool = True
+    after: list[Callable[[System], Iterable[str]]] = field(default_factory=list)
 
     def other(self, **changes: Any) -> str:
         """The adapter that this request would name with some of its fields changed."""

@@ -1,0 +1,136 @@
+"""What a control request gave back against the model's: header, options, and every field of the body.
+
+Identifiers, sizes and offsets are the kernel's to choose and are compared modulo the bindings. A body
+that belongs to something which is gone again (PORT_INFO_GET of a port that does not exist) binds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netmap_reference.gen14.memory import GLOBAL_ID
+from netmap_reference.gen14.world import Result
+
+from ..trace import Call, Return
+from .candidate import Candidate
+
+#: Operations that are requests with something copied back.
+REQUESTS = frozenset({"register", "ctl", "legacy"})
+#: What the memory's identifier is called in a body.
+_MEM_ID = {"nr_mem_id", "nr_arg2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """``field`` that differs (``ret``, ``out.nr_mem_id``, ``slot.len`` …), of a ``ring`` or of none.
+
+    ``clause`` is given where the field alone tells which one is broken.
+    """
+
+    field: str
+    allowed: str
+    seen: str
+    ring: str = ""
+    clause: str = ""
+
+
+def compare_request(
+    c: Candidate, call: Call, done: Return, result: Result, errno_name: Callable[[int | str], str]
+) -> list[Mismatch]:
+    """Everything copied back that does not fit; what is seen for the first time is bound in ``c``."""
+    found: list[Mismatch] = []
+    if done.hdr and result.hdr:
+        found += _header(done.hdr, result.hdr)
+    if done.options is not None and result.hdr:
+        found += _options(done.options, result.options, errno_name)
+    if done.out is not None and result.out:
+        seen, model = dict(_flat(done.out)), dict(_flat(result.out))
+        found += _body(c, call, seen, model) if result.outcome.ok else _untouched(c, call, seen, model)
+    return found
+
+
+def _flat(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """A body's fields; those of a structure in it count as its own."""
+    for name, value in body.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        else:
+            yield name, value
+
+
+def _header(seen: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mismatch]:
+    for name, value in model.items():
+        if name in seen and seen[name] != value:
+            yield Mismatch(f"hdr.{name}", str(value), str(seen[name]))
+
+
+def _options(
+    seen: list[dict[str, Any]], model: tuple[dict[str, Any], ...], errno_name: Callable[[int | str], str]
+) -> Iterator[Mismatch]:
+    if len(seen) != len(model):
+        yield Mismatch("options", f"{len(model)} options", f"{len(seen)} options")
+        return
+    for i, (theirs, ours) in enumerate(zip(seen, model, strict=True)):
+        for name, value in ours.items():
+            if name not in theirs:
+                continue
+            shown = theirs[name]
+            if name == "status":
+                shown = errno_name(shown) if shown else ""
+            if shown != value:
+                yield Mismatch(f"options.{name}", f"{value or 0} in option {i}", str(shown or 0))
+
+
+def _untouched(
+    c: Candidate, call: Call, seen: Mapping[str, Any], model: Mapping[str, Any]
+) -> Iterator[Mismatch]:
+    """A request that failed gives its fields back as they were sent."""
+    for name, value in model.items():
+        if name not in seen:
+            continue
+        sent = value
+        if name in _MEM_ID and value:
+            given = call.args.get("mem_id", call.args.get("arg2"))
+            sent = given if isinstance(given, int) else c.binds.seen(("mem", 0), value)
+        if seen[name] != sent:
+            yield Mismatch(f"out.{name}", f"{sent} as sent", str(seen[name]), clause=_failure(call))
+
+
+def _failure(call: Call) -> str:
+    """Who says that a failed request is given back as it was."""
+    return "14.register.failure" if call.op == "register" else "14.control.copied-back"
+
+
+def _body(c: Candidate, call: Call, seen: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mismatch]:
+    """Identifiers, sizes and offsets are the kernel's, the rest is fixed."""
+    mem = next((int(model[name]) for name in _MEM_ID if name in model), 0)
+    lasting = mem in c.world.system().allocators
+    for name, value in model.items():
+        if name not in seen:
+            continue
+        if name in _MEM_ID and value:
+            if (seen[name] == GLOBAL_ID) != (mem == GLOBAL_ID) or seen[name] == 0:
+                allowed = "1" if mem == GLOBAL_ID else "neither 0 nor 1"
+                yield Mismatch(f"out.{name}", allowed, str(seen[name]))
+            elif lasting:
+                yield from bound(c, ("mem", 0), mem, seen[name], f"out.{name}")
+        elif name == "nr_memsize" and mem:
+            if lasting:
+                yield from bound(c, ("memsize", mem), 0, seen[name], f"out.{name}")
+        elif name == "nr_offset" and mem:
+            yield from bound(c, ("nifp", mem), value, seen[name], f"out.{name}")
+        elif name.endswith("_pool_offset"):
+            if lasting:
+                yield from bound(c, (name, mem), 0, seen[name], f"out.{name}")
+        elif value != seen[name]:
+            yield Mismatch(f"out.{name}", str(value), str(seen[name]))
+
+
+def bound(c: Candidate, kind: tuple[str, int], model: int, seen: int, field: str) -> Iterator[Mismatch]:
+    """Bind the two numbers; a mismatch when either is bound to another one."""
+    if not c.binds.bind(kind, model, seen):
+        known, other = c.binds.seen(kind, model), c.binds.model(kind, seen)
+        allowed = known if known is not None else f"one nothing else has (model's {other} has it)"
+        yield Mismatch(field, str(allowed), str(seen))
