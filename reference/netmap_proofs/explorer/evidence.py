@@ -10,7 +10,8 @@ from netmap_reference.core.effects import Protocol
 from ..engine import Proof
 from .fetches import Fetches, double_fetches
 from .scenario import Memory, Scenario, Where
-from .search import BALANCE, DEADLOCK, LOST, ORDER, RAISED, Exploration, explore
+from .search import BALANCE, DEADLOCK, LOST, ORDER, RAISED, explore
+from .state import Exploration
 
 
 def explored(p: Proof, scenario: Scenario, cap: int = 200_000, label: str = "") -> Exploration:

@@ -13,7 +13,7 @@ from typing import Any
 
 from netmap_reference.core.effects import Do, Effect, Protocol
 
-Where = tuple[Any, ...]
+from .models import Where as Where
 
 
 class ScenarioError(Exception):
@@ -72,6 +72,12 @@ class Scenario:
     for good while that holds is a lost wake-up. ``always`` must hold in every state, ``finally_`` when
     no thread can go on; the latter also gets
     the results of the threads that ended. ``outcome`` names what is kept of each end.
+
+    ``weak`` lists the words that obey the memory model named ``model`` (:data:`.models.MODELS`); all others
+    are what locks protect or one thread has to itself, and are seen at once. ``private`` words belong to one
+    thread: accesses to them are taken together with the step before. A call, a lock, a wake-up and going to
+    sleep order everything like a full barrier, but for the calls named in ``unordered``. A thread in
+    ``forever`` starts over when its protocol ends.
     """
 
     threads: Mapping[str, Callable[[], Protocol]]
@@ -85,6 +91,11 @@ class Scenario:
     always: Mapping[str, Callable[[Memory], bool]] = field(default_factory=dict)
     finally_: Mapping[str, Callable[[Memory, Mapping[str, Any]], bool]] = field(default_factory=dict)
     outcome: Callable[[Memory, Mapping[str, Any]], Any] | None = None
+    model: str = "SC"
+    weak: frozenset[Where] = frozenset()
+    private: frozenset[Where] = frozenset()
+    unordered: frozenset[str] = frozenset()
+    forever: frozenset[str] = frozenset()
 
 
 def inline(protocol: Protocol, calls: Mapping[str, Callable[..., Protocol]]) -> Protocol:

@@ -7,8 +7,10 @@ from typing import Any
 
 from netmap_reference.core.effects import Effect
 
+from .models import Drain
 
-def effect_text(effect: Effect) -> str:
+
+def effect_text(effect: Effect | Drain) -> str:
     """``Lock(core)``, ``ReadUser(rx0.avail)``: an effect as a person writes it."""
     parts = []
     for f in fields(effect):
@@ -19,10 +21,10 @@ def effect_text(effect: Effect) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One step of one thread and the answer it got."""
+    """One step of one thread and the answer it got, or its oldest store reaching the memory."""
 
     thread: str
-    effect: Effect
+    effect: Effect | Drain
     answer: Any
 
 

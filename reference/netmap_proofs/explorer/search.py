@@ -8,13 +8,15 @@ threads; a mark that comes before ``Sleep`` lets it return at once, as select's 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from netmap_reference.core.effects import (
+    STLD,
     Do,
     Effect,
+    Fence,
     Fired,
     Lock,
     ReadKernel,
@@ -27,51 +29,16 @@ from netmap_reference.core.effects import (
     WriteUser,
 )
 
+from .models import MODELS, Model
 from .scenario import Memory, Scenario, ScenarioError
 from .schedule import Move, Schedule, Violation, effect_text
+from .state import Exploration, Next, State
 
 DEADLOCK = "no deadlock"
 LOST = "no lost wake-up"
 BALANCE = "locks are balanced"
 ORDER = "locks are taken in one order"
 RAISED = "no exception"
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """A node of the search: where every thread is (its answers so far) and everything they share."""
-
-    answers: tuple[tuple[Any, ...], ...]
-    memory: Memory
-    locks: frozenset[tuple[str, int]] = frozenset()
-    queues: frozenset[tuple[str, int]] = frozenset()
-    marked: frozenset[int] = frozenset()
-    asleep: frozenset[tuple[str, int]] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Next:
-    """What a thread does next: an effect, or its end with a result or an exception."""
-
-    effect: Effect | None
-    result: Any = None
-    error: str = ""
-
-
-@dataclass(slots=True)
-class Exploration:
-    """What was seen. ``complete`` is False when the cap on states was reached: then nothing is proved."""
-
-    states: int = 0
-    complete: bool = True
-    violations: list[Violation] = field(default_factory=list)
-    outcomes: dict[Any, Schedule] = field(default_factory=dict)
-    fired: set[str] = field(default_factory=set)
-    order: set[tuple[str, str]] = field(default_factory=set)
-
-    def violated(self, name: str) -> Violation | None:
-        """The first violation of a property, or None."""
-        return next((v for v in self.violations if v.property == name), None)
 
 
 class _Search:
@@ -81,20 +48,21 @@ class _Search:
         self.names = list(scenario.threads)
         self.makers = list(scenario.threads.values())
         self.found = Exploration()
-        self.known: dict[tuple[int, tuple[Any, ...]], _Next] = {}
-        self.parents: dict[_State, tuple[_State, Move] | None] = {}
-        self.taken: dict[tuple[str, str], tuple[_State, int]] = {}
+        self.known: dict[tuple[int, tuple[Any, ...]], Next] = {}
+        self.parents: dict[State, tuple[State, Move] | None] = {}
+        self.taken: dict[tuple[str, str], tuple[State, int]] = {}
+        self.model: Model = MODELS[scenario.model](scenario.weak)
 
     # --- one thread -------------------------------------------------------------------------------
 
-    def next_of(self, thread: int, answers: tuple[Any, ...]) -> _Next:
+    def next_of(self, thread: int, answers: tuple[Any, ...]) -> Next:
         """The next effect of a thread that received ``answers``. Rules and constant words are no steps."""
         key = (thread, answers)
         if key not in self.known:
             self.known[key] = self._replay(thread, answers)
         return self.known[key]
 
-    def _replay(self, thread: int, answers: tuple[Any, ...]) -> _Next:
+    def _replay(self, thread: int, answers: tuple[Any, ...]) -> Next:
         waiting = list(answers)
         protocol = self.makers[thread]()
         answer: Any = None
@@ -112,18 +80,46 @@ class _Search:
                     answer = waiting.pop(0)
                 else:
                     protocol.close()
-                    return _Next(effect)
+                    return Next(effect)
         except StopIteration as end:
-            return _Next(None, end.value)
+            return Next(None, end.value)
         except ScenarioError:
             raise
         except Exception as error:
-            return _Next(None, error=f"{type(error).__name__}: {error}")
+            return Next(None, error=f"{type(error).__name__}: {error}")
 
     # --- one move ---------------------------------------------------------------------------------
 
-    def moves(self, state: _State, thread: int, effect: Effect) -> Iterator[tuple[Any, _State]]:
+    def moves(self, state: State, thread: int, effect: Effect) -> Iterator[tuple[Any, State]]:
         """Every way this effect can happen now: its answer and the state afterwards (none: it blocks)."""
+        weak = self.scenario.weak
+        match effect:
+            case ReadUser(where) | ReadKernel(where) if where in weak:
+                for value, shared in self.model.read(state.weak, thread, where):
+                    yield value, replace(state, weak=shared)
+            case WriteUser(where, value) | WriteKernel(where, value) if where in weak:
+                for shared in self.model.write(state.weak, thread, where, value):
+                    yield None, replace(state, weak=shared)
+            case Fence(kind):
+                for shared in self.model.fence(state.weak, thread, kind):
+                    yield None, replace(state, weak=shared)
+            case _:
+                for ordered in self._ordered(state, thread, effect):
+                    yield from self._strong(ordered, thread, effect)
+
+    def _ordered(self, state: State, thread: int, effect: Effect) -> Iterator[State]:
+        """What orders everything waits for the thread's stores, and makes the thread see those of others."""
+        calls = isinstance(effect, Do) and effect.what not in self.scenario.unordered
+        if not self.scenario.weak or not (
+            calls or isinstance(effect, (Lock, Unlock, SelRecord, Wake, Sleep))
+        ):
+            yield state
+            return
+        for shared in self.model.fence(state.weak, thread, STLD):
+            yield replace(state, weak=shared)
+
+    def _strong(self, state: State, thread: int, effect: Effect) -> Iterator[tuple[Any, State]]:
+        """An effect that every thread sees at once."""
         match effect:
             case Lock(name):
                 if not any(lock == name for lock, _ in state.locks):
@@ -168,10 +164,10 @@ class _Search:
                 yield None, state
 
     @staticmethod
-    def _slept(state: _State, thread: int, channel: str) -> bool:
+    def _slept(state: State, thread: int, channel: str) -> bool:
         return (channel, thread) in state.asleep
 
-    def misuse(self, state: _State, thread: int, effect: Effect) -> str:
+    def misuse(self, state: State, thread: int, effect: Effect) -> str:
         """What is wrong with taking or giving back this lock here; empty when nothing is."""
         mine = {lock for lock, holder in state.locks if holder == thread}
         if isinstance(effect, Lock) and effect.name in mine:
@@ -187,18 +183,21 @@ class _Search:
     # --- the search -------------------------------------------------------------------------------
 
     def run(self) -> Exploration:
-        start = _State(tuple(() for _ in self.names), Memory(self.scenario.memory))
+        words = {w: v for w, v in self.scenario.memory.items() if w not in self.scenario.weak}
+        shared = self.model.start(len(self.names), self.scenario.memory)
+        start = State(tuple(() for _ in self.names), Memory(words), shared)
         self.parents[start] = None
         queue = deque([start])
         while queue:
             state = queue.popleft()
             self.found.states += 1
             self._check(state)
-            moved = False
-            for thread in range(len(self.names)):
+            moved = self._machine(state, queue)
+            for thread in self._runnable(state):
                 upcoming = self.next_of(thread, state.answers[thread])
                 if upcoming.effect is None:
                     self._ended(state, thread, upcoming)
+                    moved = self._over(state, thread, upcoming, queue) or moved
                     continue
                 wrong = self.misuse(state, thread, upcoming.effect)
                 if wrong:
@@ -212,9 +211,7 @@ class _Search:
                         answers = list(after.answers)
                         answers[thread] = (*answers[thread], answer)
                         after = replace(after, answers=tuple(answers))
-                    if after not in self.parents:
-                        self.parents[after] = (state, Move(self.names[thread], upcoming.effect, answer))
-                        queue.append(after)
+                    self._found(state, after, Move(self.names[thread], upcoming.effect, answer), queue)
             if not moved:
                 self._stopped(state)
             if len(self.parents) > self.cap:
@@ -223,19 +220,58 @@ class _Search:
         self._cycles()
         return self.found
 
-    def _check(self, state: _State) -> None:
+    def _found(self, state: State, after: State, move: Move, queue: deque[State]) -> None:
+        if after not in self.parents:
+            self.parents[after] = (state, move)
+            queue.append(after)
+
+    def _machine(self, state: State, queue: deque[State]) -> bool:
+        """What the memory does on its own."""
+        moved = False
+        for thread, step, shared in self.model.drains(state.weak):
+            moved = True
+            self._found(state, replace(state, weak=shared), Move(self.names[thread], step, None), queue)
+        return moved
+
+    def _over(self, state: State, thread: int, end: Next, queue: deque[State]) -> bool:
+        """A protocol that ended starts over, if its thread is one that never ends."""
+        if end.error or self.names[thread] not in self.scenario.forever:
+            return False
+        answers = list(state.answers)
+        answers[thread] = ()
+        after = replace(state, answers=tuple(answers))
+        if after == state:
+            return False
+        self._found(state, after, Move(self.names[thread], Do("start-over"), None), queue)
+        return True
+
+    def _runnable(self, state: State) -> Iterable[int]:
+        """The threads to try: one alone, when its next step touches only what nobody else does."""
+        for thread in range(len(self.names)):
+            match self.next_of(thread, state.answers[thread]).effect:
+                case ReadKernel(where) | WriteKernel(where, _) if where in self.scenario.private:
+                    return (thread,)
+        return range(len(self.names))
+
+    def _words(self, state: State) -> Memory:
+        """All words of a state, as they are when everybody has seen everything."""
+        if not self.scenario.weak:
+            return state.memory
+        return state.memory.set(*self.model.latest(state.weak).items())
+
+    def _check(self, state: State) -> None:
         for name, holds in self.scenario.always.items():
-            if not holds(state.memory):
+            if not holds(self._words(state)):
                 self._violation(name, "does not hold", state)
 
-    def _ended(self, state: _State, thread: int, end: _Next) -> None:
+    def _ended(self, state: State, thread: int, end: Next) -> None:
         if end.error:
             self._violation(RAISED, f"{self.names[thread]}: {end.error}", state)
         held = sorted(lock for lock, holder in state.locks if holder == thread)
         if held:
             self._violation(BALANCE, f"{self.names[thread]} ends with {', '.join(held)} held", state)
 
-    def _stopped(self, state: _State) -> None:
+    def _stopped(self, state: State) -> None:
         """No thread can go on: all ended, or sleep rightly, or something is wrong."""
         results: dict[str, Any] = {}
         for thread, name in enumerate(self.names):
@@ -250,21 +286,21 @@ class _Search:
                 )
             elif isinstance(effect, Sleep):
                 wanted: Callable[[Memory], bool] | None = self.scenario.waits.get(name)
-                if wanted is not None and wanted(state.memory):
+                if wanted is not None and wanted(self._words(state)):
                     self._violation(LOST, f"{name} sleeps for good, what it waits for is there", state)
         if self.scenario.outcome is not None:
-            outcome = self.scenario.outcome(state.memory, results)
+            outcome = self.scenario.outcome(self._words(state), results)
             if outcome not in self.found.outcomes:
                 self.found.outcomes[outcome] = self._schedule(state)
         for name, holds in self.scenario.finally_.items():
-            if not holds(state.memory, results):
+            if not holds(self._words(state), results):
                 self._violation(name, f"does not hold at the end: {results}", state)
 
-    def _violation(self, name: str, what: str, state: _State) -> None:
+    def _violation(self, name: str, what: str, state: State) -> None:
         if self.found.violated(name) is None:
             self.found.violations.append(Violation(name, what, self._schedule(state)))
 
-    def _schedule(self, state: _State) -> Schedule:
+    def _schedule(self, state: State) -> Schedule:
         moves: list[Move] = []
         at = state
         while (step := self.parents[at]) is not None:
@@ -280,7 +316,7 @@ class _Search:
                 else f"at {effect_text(upcoming.effect)}"
             )
             standing.append(f"    {name}: {text}" + (f", holding {', '.join(held)}" if held else ""))
-        changed = state.memory.changed(self.scenario.memory)
+        changed = self._words(state).changed(self.scenario.memory)
         return Schedule(tuple(reversed(moves)), (*standing, f"    changed: {changed}"))
 
     def _cycles(self) -> None:

@@ -102,6 +102,24 @@ class Sleep:
     channel: str = ""
 
 
+#: Kinds of memory barrier: what is kept in order on both sides of one.
+STST = "store-store"
+LDLD = "load-load"
+STLD = "store-load"
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A memory barrier of the thread that yields it.
+
+    ``kind``: :data:`STST` keeps stores in order, :data:`LDLD` loads, :data:`STLD` everything. ``site`` names
+    the place in the protocol, so that a proof can take one barrier away: ``csb/kernel-read/head``.
+    """
+
+    kind: str
+    site: str
+
+
 @dataclass(frozen=True, slots=True)
 class Fired:
     """Report a rule; it has no effect on the world."""
@@ -110,7 +128,18 @@ class Fired:
 
 
 Effect: TypeAlias = (
-    Lock | Unlock | ReadUser | WriteUser | ReadKernel | WriteKernel | Do | SelRecord | Wake | Sleep | Fired
+    Lock
+    | Unlock
+    | ReadUser
+    | WriteUser
+    | ReadKernel
+    | WriteKernel
+    | Do
+    | SelRecord
+    | Wake
+    | Sleep
+    | Fence
+    | Fired
 )
 Protocol: TypeAlias = Generator[Effect, Any, Any]
 
