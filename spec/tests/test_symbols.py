@@ -64,7 +64,7 @@ def test_every_name_of_the_tables_is_a_symbol() -> None:
 
 def test_what_is_neither_cited_nor_listed_is_missing() -> None:
     some = [clause("NS_MOREFRAG"), clause("words", names="netmap_ring.cur")]
-    found = symbols.compare(some, [Listed(("netmap_ring.*",), "why")])
+    found = symbols.compare(some, [Listed(("netmap_ring.*", "netmap_ring.cur"), "why")])
     assert found.clauses["NS_MOREFRAG"] == ["14.area.name"]
     assert found.problems == ["netmap_ring.cur is listed and 14.area.name cites it"]
     missing = {s.name for s in found.missing}
@@ -112,3 +112,7 @@ def test_a_malformed_list_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_our_list_and_symbol_lines_stand() -> None:
     assert symbols.cited().problems == []
+
+
+def test_every_name_of_the_headers_is_in_a_clause_or_listed_with_a_reason() -> None:
+    assert [s.name for s in symbols.cited().missing] == []

@@ -141,7 +141,7 @@ def compare(every: Iterable[Clause], excused: Iterable[Listed]) -> Cited:
     """Every symbol against some clauses and a list. Pure: nothing is read but the tables.
 
     A ``symbols`` line with a name that no header has, an entry of the list that is about nothing, and one
-    that is about a cited name, are problems.
+    that names a cited name in full, are problems.
     """
     by: dict[str, set[str]] = defaultdict(set)
     problems: list[str] = []
@@ -157,8 +157,8 @@ def compare(every: Iterable[Clause], excused: Iterable[Listed]) -> Cited:
             names = [n for n in symbols() if fnmatchcase(n, pattern)]
             if not names:
                 problems.append(f"'{pattern}' is listed and no header has it")
-            problems += [f"{n} is listed and {min(by[n])} cites it" for n in names if by[n]]
-            reasons.update(dict.fromkeys(names, entry.reason))
+            problems += [f"{n} is listed and {min(by[n])} cites it" for n in names if by[n] and n == pattern]
+            reasons.update(dict.fromkeys((n for n in names if not by[n]), entry.reason))
     return Cited(dict(symbols()), {n: sorted(by[n]) for n in symbols()}, reasons, problems)
 
 
