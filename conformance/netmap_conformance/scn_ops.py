@@ -97,6 +97,7 @@ _LISTS = ("opts", "rawopt", "rawopt2")
 _RAW = re.compile(r"(?P<type>\w+)(:(?P<size>\d+))?(>(?P<next>\d+|end|bad))?")
 _NEXT = {"end": -1, "bad": -2}
 _EVENTFDS_HEADER, _EVENTFD = 24, 8
+_NIOCCONFIG = 0xC1106996
 _RENAMED = {
     "extra": "extra_bufs",
     "idx": "buf_idx",
@@ -243,7 +244,8 @@ def _make_ctl(w: list[str]) -> tuple[str, dict[str, Any]]:
 
 
 def _make_legacy(request: str) -> _Make:
-    return lambda w: (w[0], {"request": request, "name": _port(w[1]), **_pairs(w[2:])})
+    """The name as it stands: no port is called ``-`` here, and ``''`` is none."""
+    return lambda w: (w[0], {"request": request, "name": "" if w[1] == "''" else w[1], **_pairs(w[2:])})
 
 
 def _make_mmap(w: list[str]) -> tuple[str, dict[str, Any]]:
@@ -262,6 +264,11 @@ def _make_mmap(w: list[str]) -> tuple[str, dict[str, Any]]:
         else:
             raise _Bad(f"mmap has no '{key}'")
     return w[0], args
+
+
+def _code(text: str) -> int:
+    """A number, or NIOCCONFIG, whose number is the same everywhere."""
+    return _NIOCCONFIG if text == "NIOCCONFIG" else _int(text, "code")
 
 
 def _make_set(w: list[str]) -> tuple[str, dict[str, Any]]:
@@ -376,7 +383,7 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "regif": (_make_legacy("REGIF"), 2, 99),
     "ginfo": (_make_legacy("GINFO"), 2, 99),
     "mmap": (_make_mmap, 1, 9),
-    "ioctl": (lambda w: (w[0], {"code": _int(w[1], "code")}), 2, 2),
+    "ioctl": (lambda w: (w[0], {"code": _code(w[1])}), 2, 2),
     "set": (_make_set, 3, 9),
     "slot": (_make_slot, 4, 9),
     "swap": (_make_swap, 6, 6),

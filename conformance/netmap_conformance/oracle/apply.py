@@ -19,6 +19,7 @@ from ..targets.application import Api14Target
 from ..targets.mapping import Mapping, MappingError
 from ..trace import Call, Return, See
 from .candidate import Candidate
+from .requests import memory_id
 
 #: Operations that change nothing the model knows of.
 NEUTRAL = frozenset({"sleep", "join", "settle", "lost", "show", "slots"})
@@ -134,17 +135,17 @@ def _ctl(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     return c.world.ctl(call.fd, str(call.args["request"]), _fields(c, call), choose, actor)
 
 
-def _fields(c: Candidate, call: Call) -> dict[str, Any]:
-    """The fields of a request, with the model's id for the memory it names."""
+def _fields(c: Candidate, call: Call, name: str = "mem_id") -> dict[str, Any]:
+    """The fields of a request, with the model's id for the memory that the field ``name`` says."""
     fields = {k: v for k, v in call.args.items() if k != "request"}
-    mem = fields.get("mem_id")
+    mem = fields.get(name)
     if isinstance(mem, int) and mem:
         known = c.binds.model(("mem", 0), mem)
         s = c.world.system()
         taken = mem in s.allocators and c.binds.seen(("mem", 0), mem) is not None
-        fields["mem_id"] = known if known is not None else mem if not taken else max(s.allocators) + 1
+        fields[name] = known if known is not None else mem if not taken else max(s.allocators) + 1
     elif isinstance(mem, str):
-        fields["mem_id"] = _memory_of(c, mem)
+        fields[name] = _memory_of(c, mem)
     return fields
 
 
@@ -172,8 +173,8 @@ def _remap(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
 
 
 def _legacy(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
-    request = str(call.args.get("request", "")).lower()
-    raise NotModelled(f"14/legacy/{request}", f"legacy request {call.text}")
+    fields = _fields(c, call, "arg2" if memory_id(call) == "nr_arg2" else "")
+    return c.world.legacy(call.fd, str(call.args["request"]), fields, choose, actor)
 
 
 def _env(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:

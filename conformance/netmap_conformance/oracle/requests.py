@@ -18,8 +18,9 @@ from .candidate import Candidate
 
 #: Operations that are requests with something copied back.
 REQUESTS = frozenset({"register", "ctl", "legacy"})
-#: What the memory's identifier is called in a body.
-_MEM_ID = {"nr_mem_id", "nr_arg2"}
+#: Commands of NIOCREGIF whose ``nr_arg2`` is a memory's identifier: none, BDG_ATTACH, BDG_NEWIF.
+_WITH_MEMORY = (0, 1, 6)
+_BDG_LIST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,15 @@ class Mismatch:
     seen: str
     ring: str = ""
     clause: str = ""
+
+
+def memory_id(call: Call) -> str:
+    """What the memory's identifier is called in the body of this request."""
+    if call.op != "legacy":
+        return "nr_mem_id"
+    cmd = call.args.get("cmd", 0)
+    info = call.args.get("request") == "GINFO"
+    return "nr_arg2" if (cmd != _BDG_LIST if info else cmd in _WITH_MEMORY) else ""
 
 
 def compare_request(
@@ -91,8 +101,8 @@ def _untouched(
         if name not in seen:
             continue
         sent = value
-        if name in _MEM_ID and value:
-            given = call.args.get("mem_id", call.args.get("arg2"))
+        if name == memory_id(call) and value:
+            given = call.args.get(name.removeprefix("nr_"))
             sent = given if isinstance(given, int) else c.binds.seen(("mem", 0), value)
         if seen[name] != sent:
             yield Mismatch(f"out.{name}", f"{sent} as sent", str(seen[name]), clause=_failure(call))
@@ -105,12 +115,12 @@ def _failure(call: Call) -> str:
 
 def _body(c: Candidate, call: Call, seen: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mismatch]:
     """Identifiers, sizes and offsets are the kernel's, the rest is fixed."""
-    mem = next((int(model[name]) for name in _MEM_ID if name in model), 0)
+    mem = int(model.get(memory_id(call), 0))
     lasting = mem in c.world.system().allocators
     for name, value in model.items():
         if name not in seen:
             continue
-        if name in _MEM_ID and value:
+        if name == memory_id(call) and value:
             if (seen[name] == GLOBAL_ID) != (mem == GLOBAL_ID) or seen[name] == 0:
                 allowed = "1" if mem == GLOBAL_ID else "neither 0 nor 1"
                 yield Mismatch(f"out.{name}", allowed, str(seen[name]))

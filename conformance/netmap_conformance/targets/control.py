@@ -100,6 +100,22 @@ class Control:
         return [option.fields() for option in self._options]
 
 
+class Legacy:
+    """A ``struct nmreq`` in a buffer of this process; the version is 14 unless ``args`` say otherwise."""
+
+    def __init__(self, args: dict[str, Any]) -> None:
+        fields = {"version": api14.NETMAP_API} | args
+        self.bytes = bytearray(api14.nmreq.SIZE)
+        self.view = api14.nmreq(Buffer(self.bytes))
+        self.view.nr_name = str(fields.pop("name", ""))
+        for key, value in fields.items():
+            _store(self.view, key, value, "struct nmreq")
+
+    def fields(self) -> dict[str, Any]:
+        """Every field as it is now, but the name."""
+        return {k: v for k, v in self.view.fields().items() if k != "nr_name"}
+
+
 class _Option:
     """One option in a buffer of this process."""
 

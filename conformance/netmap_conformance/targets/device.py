@@ -20,7 +20,7 @@ from ..manifest import Manifest
 from ..trace import Call, Header, Return, See
 from .application import Api14Target
 from .base import TargetError
-from .control import Control
+from .control import Control, Legacy
 from .entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, close_quietly, event_names
 from .mapping import Mapping
 from .probe import probe
@@ -210,6 +210,19 @@ class DeviceTarget(Api14Target):
         args = {k: v for k, v in call.args.items() if k != "request"}
         args["name"] = self.manifest.port(str(args.get("name", "")))
         return self._control(call, Control(str(call.args["request"]), args))
+
+    def sys_legacy(self, call: Call) -> Return:
+        """NIOCREGIF or NIOCGINFO."""
+        args = {k: v for k, v in call.args.items() if k != "request"}
+        request = Legacy(args | {"name": self.manifest.port(str(args.get("name", "")))})
+        code = CODES[f"NIOC{call.args['request']}"]
+        ret, code = self.entry.ioctl(self._number(call.fd), code, request.bytes)
+        done = self._done(call, min(ret, 0), code)
+        done.out = request.fields()
+        if not done.errno and call.args["request"] == "REGIF" and not args.get("cmd"):
+            found = self._fds[call.fd]
+            found.memsize, found.nifp = request.view.nr_memsize, request.view.nr_offset
+        return done
 
     def sys_ioctl(self, call: Call) -> Return:
         """Any request by its number, with a page of zeroes as its argument."""

@@ -27,6 +27,8 @@ def probe(target: DeviceTarget) -> frozenset[str]:
         done = target.call(Call(n=2, op="register", fd="P", args={"name": name}))
         if done is not None and not done.errno:
             found |= meaning
+            asked = target.call(Call(n=2, op="legacy", fd="P", args={"request": "GINFO", "name": name}))
+            found |= {"legacy"} if asked is not None and not asked.errno else set()
             target.call(Call(n=3, op="dup", fd="P", args={"to": "Q"}))
             synced = target.call(Call(n=4, op="txsync", fd="Q"))
             found |= {"dup"} if synced is not None and not synced.errno else set()

@@ -134,6 +134,13 @@ class ReferenceTarget(Api14Target):
         request = call.args["request"]
         return self._done(call, self._world.ctl(call.fd, request, fields, self._policy, self._process(call)))
 
+    def sys_legacy(self, call: Call) -> Return:
+        fields = {k: v for k, v in call.args.items() if k != "request"}
+        request = call.args["request"]
+        return self._done(
+            call, self._world.legacy(call.fd, request, fields, self._policy, self._process(call))
+        )
+
     def sys_mmap(self, call: Call) -> Return:
         args = call.args
         result = self._world.mmap(

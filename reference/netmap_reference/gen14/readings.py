@@ -6,12 +6,13 @@ code does; each switch is one deviation, described at the clause it breaks.
 
 from __future__ import annotations
 
-from . import poll, requests, ring, sync
+from . import legacy, poll, requests, ring, sync
 from .ports import nic_get, null, pipe_ends
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
     requests.AS_WRITTEN
+    | legacy.AS_WRITTEN
     | ring.AS_WRITTEN
     | sync.AS_WRITTEN
     | poll.AS_WRITTEN

@@ -22,7 +22,7 @@ from ..core.memory import PAGE, Region
 from ..core.outcome import errno, fault
 from ..core.step import rule
 from . import close as closing
-from . import control, memory, poll, requests, sync
+from . import control, legacy, memory, poll, requests, sync
 from .bind import Faulted
 from .execute import Execution
 from .notify import interrupt, notify
@@ -177,6 +177,17 @@ class World(WorldView):
             return Result(errno("EBADF"))
         return requests.run(self._s, file, request, fields, self.switches, choose)
 
+    def legacy(
+        self, fd: str, request: str, fields: Mapping[str, Any], choose: Choose, actor: str = "main"
+    ) -> Result:
+        """NIOCREGIF or NIOCGINFO (``REGIF``, ``GINFO``) with the fields of ``struct nmreq``."""
+        file = self._file(fd, actor)
+        if file is None:
+            return Result(errno("EBADF"))
+        if request not in ("REGIF", "GINFO"):
+            raise ValueError(f"'{request}' is neither REGIF nor GINFO")
+        return legacy.legacy(self._s, file, request == "GINFO", fields, self.switches, choose)
+
     def sysctl(self, name: str, value: int) -> Result:
         """Set a module parameter. Raises :class:`~..core.outcome.NotModelled` for most of them."""
         return control.set_parameter(self._s, name, value)
@@ -190,7 +201,9 @@ class World(WorldView):
         return Result(errno("EBADF" if self._file(fd, actor) is None else "EINVAL"), (control.NO_IO,))
 
     def ioctl(self, fd: str, code: int, actor: str = "main") -> Result:
-        """An ioctl netmap does not have. Raises ``ValueError`` for one that has its own method."""
+        """NIOCCONFIG, or an ioctl netmap does not have. ``ValueError`` for one that has its own method."""
+        if code in {codes["NIOCCONFIG"] for codes in api14.IOCTLS.values()}:
+            return Result(errno("EBADF")) if self._file(fd, actor) is None else legacy.config()
         if code in {c for codes in api14.IOCTLS.values() for c in codes.values()}:
             raise ValueError(f"ioctl {code:#x} is netmap's own")
         return Result(errno("EBADF" if self._file(fd, actor) is None else "EOPNOTSUPP"), (control.NO_IOCTL,))
