@@ -291,6 +291,20 @@ def test_the_document_of_14_has_every_name_and_every_revision(capsys: pytest.Cap
     assert len(found["history"]["entries"]) == found["history"]["mapped"]
 
 
+def test_nothing_of_14_is_missing() -> None:
+    """From the committed tables: neither headers nor history are part of the project."""
+    assert [s.name for s in symbols.cited().missing] == []
+    mapped = history.compare(None, history.table())
+    assert (mapped.unmapped, mapped.problems) == ([], [])
+    assert len(mapped.ids) == mapped.count
+
+
+def test_a_revision_without_clauses_says_that_it_has_no_behaviour() -> None:
+    for revision, entry in history.table().entries.items():
+        assert entry.about, revision
+        assert entry.clauses or entry.reason.startswith("no behaviour: "), revision
+
+
 def test_a_name_in_no_clause_is_status_1_and_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
