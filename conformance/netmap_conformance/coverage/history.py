@@ -57,20 +57,18 @@ class Table:
 
 @dataclass(slots=True)
 class Mapped:
-    """``ids`` are the document's, or the table's own without one; ``problems`` are what cannot stand."""
+    """``ids`` are the document's, or the table's own without one; ``count`` is how many the document has, as
+    the table knows it where it is not at hand; ``problems`` are what cannot stand.
+    """
 
     ids: list[str]
     table: Table
+    count: int
     problems: list[str] = field(default_factory=list)
 
     @property
     def unmapped(self) -> list[str]:
         return [i for i in self.ids if i not in self.table.entries]
-
-    @property
-    def count(self) -> int:
-        """Revisions of the document, as the table knows them where it is not at hand."""
-        return max(len(self.ids), self.table.count)
 
     @property
     def complete(self) -> bool:
@@ -150,7 +148,7 @@ def compare(text: str | None, known: Table) -> Mapped:
     ids = list(known.entries) if text is None else [r.id for r in revisions(text)]
     if not ids and text is not None:
         raise UserError("the history has no entry '# REVISION DATE AUTHOR'")
-    found = Mapped(ids, known)
+    found = Mapped(ids, known, known.count if text is None else len(ids))
     if (known.count, known.hash) != (len(ids), digest(ids)):
         found.problems.append(
             f"history.toml is of {known.count} revisions, hash {known.hash or 'none'}; "
