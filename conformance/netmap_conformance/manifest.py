@@ -47,6 +47,7 @@ CAPABILITIES = {
     "null": "REGISTER makes null ports",
     "pipe": "REGISTER opens both ends of NAME{ID and NAME}ID",
     "nic": "the ports of kind nic that a scenario asks for exist and REGISTER opens them",
+    "monitor": "REGISTER with a monitor flag opens a monitor of a port that is open",
     "rings": "a NIC port can have more than one transmit and receive ring",
     "wire": "the environment delivers frames to a NIC's wire and collects what came out there",
     "peer": "two NIC ports can be the ends of one wire",

@@ -59,6 +59,7 @@ def _ring(ring: str, peer: str, k: Kring, pipe_tail: int, all_rings: bool) -> di
         (ring, "pipe"): peer,
         (ring, "si"): ring[:4],
         (ring, "si_users"): int(all_rings),
+        (ring, "intercepted"): False,
         (ring, "forwarded"): False,
         (ring, "busy"): False,
         (ring, "head"): k.rhead,

@@ -17,6 +17,7 @@ from ..core.step import rule
 from ..core.words import u32
 from . import memory
 from .memory import Allocator
+from .request import Rings
 from .ring import Kring, Slot
 from .state import DIRECTIONS, RX, TX, Adapter, File, KringState, System, ring_name
 
@@ -140,6 +141,14 @@ def update_hostrings_mode(s: System, na: Adapter) -> None:
 def mode_pending(s: System, f: File) -> bool:
     """Shall one of the descriptor's rings change its mode?"""
     return any(k.on != k.pending for k in selected(s, f))
+
+
+def ring_counts(na: Adapter) -> Rings:
+    """How many rings a port has, as the modes of a request count them."""
+    return Rings(
+        na.tx_rings, na.rx_rings, na.host_tx_rings, na.host_rx_rings, na.all_rings(TX), na.all_rings(RX),
+        na.host_rings,
+    )  # fmt: skip
 
 
 def hold(s: System, mem: int, by: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ..core.step import rule
 from . import bind, memory
 from .bind import krings_put, rings_delete
+from .ports import monitor_ends
 from .ports.table import ops
 from .state import RX, TX, System
 
@@ -49,6 +50,9 @@ def unregister(s: System, file: int, fired: list[str], switches: frozenset[str])
     na = s.adapters[name]
     s.adapters[name] = na = replace(na, fds=na.fds - 1)
     krings_put(s, f)
+    if na.fds == 0:
+        monitor_ends.stop(s, name, fired, switches, lambda other: adapter_put(s, other, fired))
+    na = s.adapters[name]
     bind.update_hostrings_mode(s, na)
     if na.fds == 0 or bind.mode_pending(s, f):
         ops(na).unregister(s, name, fired)

@@ -6,6 +6,7 @@ The rules of what happens are in the chapters; this only carries them out.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from netmap_spec.abi import api14
@@ -15,18 +16,21 @@ from ..core.effects import (
     Do,
     Effect,
     Fired,
+    Lock,
     Protocol,
     ReadKernel,
     ReadUser,
     SelRecord,
+    Unlock,
     Wake,
     WriteKernel,
     WriteUser,
+    run,
 )
 from . import bind, memory
-from .ports import device, host
+from .ports import device, host, monitor, monitor_slots
 from .ports.table import ops
-from .ring import distance, slot_reinit
+from .ring import Kring, distance, slot_reinit
 from .state import TX, KringState, System
 
 _BUF_CHANGED = api14.NS_BUF_CHANGED
@@ -55,6 +59,8 @@ class Execution:
             case WriteKernel((ring, word), value):
                 field = "pos" if word == "kring" else word
                 self.s.krings[ring] = replace(self.s.krings[ring], **{field: value})
+            case Lock(_) | Unlock(_):
+                pass  # one call runs at a time
             case SelRecord(selinfo):
                 self.s.waiting[selinfo] = self.s.waiting.get(selinfo, frozenset()) | {self.file}
             case Wake(selinfo):
@@ -78,12 +84,19 @@ class Execution:
         return bool(getattr(self.s.params, field))
 
     def port_sync(self, ring: str, force: bool) -> Protocol:
-        """The port's own part of a sync of this ring."""
+        """The port's part of a sync of this ring, with its monitors' around it if it has any."""
         k = self.s.krings[ring]
-        if k.host:
-            forward = self.s.files[self.file].forward_down
-            return host.txsync(ring) if k.t == TX else host.rxsync(ring, forward)
-        return ops(self.s.adapters[k.adapter]).sync(self, k, force)
+        own = partial(self._own_sync, ring, force)
+        if not k.copies and not any(k.zmon):
+            return own()
+        if k.t == TX:
+            return monitor.watched_txsync(ring, own)
+        return monitor.watched_rxsync(ring, own, self.switches)
+
+    def _own_sync(self, ring: str, force: bool) -> Protocol:
+        k = self.s.krings[ring]
+        port = ops(self.s.adapters[k.adapter])
+        return port.host_sync(self, k, force) if k.host else port.sync(self, k, force)
 
     def _read_kernel(self, k: KringState, word: str) -> Any:
         if word == "kring":
@@ -92,6 +105,8 @@ class Execution:
             return self.s.adapters[k.adapter].si_users[k.t == TX]
         if word == "si":
             return f"{k.adapter}:{k.t}"
+        if word == "intercepted":
+            return k.t != TX and bool(k.copies)
         return getattr(k, word)
 
     # --- effects that are one call ------------------------------------------------------------
@@ -136,6 +151,20 @@ class Execution:
         if slot.flags & _BUF_CHANGED:
             memory.write_slot(region, at, i, replace(slot, flags=slot.flags & ~_BUF_CHANGED))
         return slot.flags
+
+    def _do_look(self, ring: str) -> bool:
+        return bool(
+            run(monitor.watched_notify(ring, partial(self._own_sync, ring, True), self.switches), self)
+        )
+
+    def _do_monitor_ring(self, ring: str) -> Kring:
+        return monitor_slots.ring(self.s, ring).pos
+
+    def _do_monitor_copy(self, ring: str, at: int, target: str, i: int) -> None:
+        self.fired.extend(monitor_slots.copy(self.s, ring, at, target, i, self.switches))
+
+    def _do_monitor_swap(self, ring: str, at: int, target: str, i: int) -> None:
+        self.fired.extend(monitor_slots.swap(self.s, ring, at, target, i, self.switches))
 
     def _do_forward_up(self, ring: str) -> None:
         k = self.s.krings[ring]

@@ -7,7 +7,7 @@ more for descriptors bound to several rings, which is only woken while there are
 
 from __future__ import annotations
 
-from ..core.effects import Fired, Protocol, ReadKernel, Wake, WriteKernel
+from ..core.effects import Do, Fired, Protocol, ReadKernel, Wake, WriteKernel
 from ..core.step import rule
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
@@ -18,7 +18,15 @@ INTERRUPT = rule("14/notify/interrupt", clause="14.poll.wakeup", source=f"{NETMA
 
 
 def notify(ring: str) -> Protocol:
-    """Wake who waits for this ring and, if anybody does, who waits for the port. Source: netmap_notify."""
+    """Wake who waits for this ring and, if anybody does, who waits for the port. Source: netmap_notify.
+
+    A receive ring that copy monitors watch is looked at first (:mod:`.ports.monitor`).
+    """
+    intercepted = yield ReadKernel((ring, "intercepted"))
+    if intercepted:
+        go_on = yield Do("look", (ring,))
+        if not go_on:
+            return
     yield Wake(ring)
     yield Fired(NOTIFY)
     users = yield ReadKernel((ring, "si_users"))

@@ -7,7 +7,7 @@ code does; each switch is one deviation, described at the clause it breaks.
 from __future__ import annotations
 
 from . import legacy, poll, requests, ring, sync
-from .ports import nic_get, null, pipe_ends
+from .ports import monitor_ends, nic_get, null, pipe_ends
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
@@ -19,4 +19,5 @@ AS_WRITTEN: frozenset[str] = (
     | nic_get.AS_WRITTEN
     | null.AS_WRITTEN
     | pipe_ends.AS_WRITTEN
+    | monitor_ends.AS_WRITTEN
 )

@@ -18,7 +18,7 @@ from . import bind, memory, options, request, requests
 from .bind import Refused, krings_get, rings_create
 from .ports.ops import Asked
 from .ports.table import find, ops
-from .request import Request, Rings
+from .request import Request
 from .requests import Ctl
 from .state import DIRECTIONS, RX, TX, File
 
@@ -67,6 +67,8 @@ def register(ctx: Ctl) -> None:
     options.check(ctx)
     fired.append(BOUND)
     ctx.body |= {f"nr_{n}": getattr(na, n) for n in SHAPE}
+    if na.kind == "monitor":
+        ctx.body["nr_flags"] = request.effective_flags(req.flags)
     ctx.body |= {"nr_offset": nifp.off, "nr_memsize": a.memsize, "nr_mem_id": a.id, "nr_extra_bufs": extra}
 
 
@@ -79,12 +81,12 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     na = s.adapters[name]
     a = s.allocators[na.mem]
     s.allocators[na.mem] = replace(a, active=a.active + 1)
-    rings = Rings(
-        na.tx_rings, na.rx_rings, na.host_tx_rings, na.host_rx_rings, na.all_rings(TX), na.all_rings(RX),
-        na.host_rings,
-    )  # fmt: skip
     step = request.ring_range(
-        rings, req.mode, req.ringid, req.has(api14.NR_TX_RINGS_ONLY), req.has(api14.NR_RX_RINGS_ONLY)
+        bind.ring_counts(na),
+        req.mode,
+        req.ringid,
+        req.has(api14.NR_TX_RINGS_ONLY),
+        req.has(api14.NR_RX_RINGS_ONLY),
     )
     fired.extend(step.fired)
     if not step.outcome.ok:

@@ -100,6 +100,23 @@ def named(value: Any, prefix: str) -> int:
     return total
 
 
+def monitor_directions(flags: int) -> tuple[str, ...]:
+    """Which directions a monitor with these flags watches, receive first; none: it is not a monitor.
+
+    NR_ZCOPY_MON stands for both.
+    """
+    both = bool(flags & api14.NR_ZCOPY_MON)
+    rx, tx = both or bool(flags & api14.NR_MONITOR_RX), both or bool(flags & api14.NR_MONITOR_TX)
+    return ("rx",) * rx + ("tx",) * tx
+
+
+def effective_flags(flags: int) -> int:
+    """The flags a successful request comes back with: NR_ZCOPY_MON brings both directions along."""
+    if flags & api14.NR_ZCOPY_MON:
+        return flags | api14.NR_MONITOR_RX | api14.NR_MONITOR_TX
+    return flags
+
+
 # --- names ------------------------------------------------------------------------------------
 
 

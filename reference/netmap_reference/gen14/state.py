@@ -49,6 +49,10 @@ class KringState:
     frames (rx) an interrupt has told of and no sync has shown; and, for receive, ``desc``: the buffer the
     device fills for each position. A host ring has ``queue``, frames of the host stack that wait, and
     ``forwarded``: its last sync put slots into transmit rings.
+
+    A ring that is watched names the rings of its copy monitors (``copies``) and, receive direction first,
+    the zero-copy monitor's ring that gets what it releases (``zmon``; a monitor's own ring has both, one for
+    each list it stands in). ``seen`` is the first slot of a receive ring its copy monitors have not seen.
     """
 
     adapter: str
@@ -70,6 +74,9 @@ class KringState:
     desc: tuple[int, ...] = ()
     queue: tuple[bytes, ...] = ()
     forwarded: bool = False
+    copies: tuple[str, ...] = ()
+    zmon: tuple[str, str] = ("", "")
+    seen: int = 0
 
     @property
     def name(self) -> str:
@@ -85,7 +92,10 @@ class Adapter:
     says the krings exist, ``on`` that the port is in netmap mode. ``si_users`` counts, receive first,
     descriptors bound to more than one ring. ``role``, ``peer``, ``peer_ref``, ``parent`` are a pipe end's;
     ``pipes`` are the names of the master ends below this port.
-    ``label`` is the name that applications see, when it is not the adapter's own.
+
+    A monitor has the port it watches as ``parent`` (none when that left netmap mode), the ``directions`` it
+    watches, and ``zcopy`` when it takes the buffers themselves; ``monitors`` counts those a port ever had.
+    ``label`` is what the netmap_if shows, when that is not the name.
     """
 
     name: str
@@ -110,6 +120,9 @@ class Adapter:
     parent: str = ""
     pipes: tuple[str, ...] = ()
     previous_mem: int = 0
+    directions: tuple[str, ...] = ()
+    zcopy: bool = False
+    monitors: int = 0
     label: str = ""
 
     def rings(self, t: str) -> int:

@@ -10,6 +10,7 @@ the host receive ring by exchanging buffers with free transmit slots.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from netmap_spec.abi import api14
 
@@ -20,6 +21,9 @@ from .. import bind, memory
 from ..ring import Kring, Slot, advance, distance, nm_next, nm_prev
 from ..state import RX, TX, KringState, System, ring_name
 from . import wire
+
+if TYPE_CHECKING:
+    from ..execute import Execution
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 
@@ -45,6 +49,13 @@ def host_rxsync_positions(k: Kring, imported: int) -> Step[Kring]:
     moved = replace(k, hwcur=k.rhead, hwtail=advance(k.hwtail, imported, k.n))
     fired = (RX_DOWN,) if imported else ()
     return Step(moved, (*fired, RX_RELEASED) if k.hwcur != k.rhead else fired)
+
+
+def sync(x: Execution, k: KringState, force: bool) -> Protocol:
+    """The sync of a host ring; only a descriptor bound to all transmit rings has frames forwarded down."""
+    if k.t == TX:
+        return txsync(k.name)
+    return rxsync(k.name, x.file in x.s.files and x.s.files[x.file].forward_down)
 
 
 def txsync(ring: str) -> Protocol:

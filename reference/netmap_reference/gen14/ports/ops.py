@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ...core.effects import Protocol
 from .. import bind
 from ..state import Adapter, File, KringState, System
+from . import host
 
 if TYPE_CHECKING:
     from ..execute import Execution
@@ -98,8 +99,9 @@ class PortOps:
     ``register`` is called when a port gets its first descriptor or a ring its first user, ``na.fds`` not yet
     counted; ``unregister`` the other way round, ``na.fds`` already counted.
     ``sync(x, k, force)`` is the port's part of a sync of a ring that is not a host ring: a protocol that
-    returns "" or an errno's name. ``destroy(s, name, fired, put)`` gives back, with ``put``, the references
-    of an adapter whose last one went (nm_dtor). A ``lasting`` adapter stays when nobody refers to it.
+    returns "" or an errno's name; ``host_sync`` the same for a host ring. ``destroy(s, name, fired, put)``
+    gives back, with ``put``, the references of an adapter whose last one went (nm_dtor). A ``lasting``
+    adapter stays when nobody refers to it.
     Source: struct netmap_adapter.
     """
 
@@ -109,5 +111,6 @@ class PortOps:
     register: Callable[[System, str, list[str], frozenset[str]], None] = register
     unregister: Callable[[System, str, list[str]], None] = unregister
     sync: Callable[[Execution, KringState, bool], Protocol] = sync
+    host_sync: Callable[[Execution, KringState, bool], Protocol] = host.sync
     destroy: Callable[[System, str, list[str], Callable[[str], None]], None] = destroy
     lasting: bool = False

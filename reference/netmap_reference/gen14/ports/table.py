@@ -12,7 +12,7 @@ from ...core.outcome import NotModelled
 from ...core.step import rule
 from ..bind import Refused
 from ..state import Adapter
-from . import nic_get, nic_mode, null, pipe_ends, pipe_get
+from . import monitor_ends, nic_get, nic_mode, null, pipe_ends, pipe_get
 from .ops import Asked, Finder, PortOps
 
 OLD_MODE = rule("14/register/mode/pipe", clause="14.register.names", source=f"{nic_get.NETMAP_C}:1583-1588")
@@ -23,18 +23,13 @@ OPS: dict[str, PortOps] = {
     "null": null.OPS,
     "pipe": pipe_ends.OPS,
     "persistent": pipe_ends.PARENT_OPS,
+    "monitor": monitor_ends.OPS,
 }
 
 
 def ops(na: Adapter) -> PortOps:
     """The operations of a port."""
     return OPS[na.kind]
-
-
-def _monitor(asked: Asked) -> str:
-    if asked.req.flags & (api14.NR_MONITOR_TX | api14.NR_MONITOR_RX | api14.NR_ZCOPY_MON):
-        raise NotModelled("14/register/monitor", f"monitor of {asked.req.name}")
-    return ""
 
 
 def _vale(asked: Asked) -> str:
@@ -44,7 +39,7 @@ def _vale(asked: Asked) -> str:
 
 
 #: In the order of netmap_get_na.
-FINDERS: tuple[Finder, ...] = (null.find, _monitor, pipe_get.find, _vale, nic_get.find)
+FINDERS: tuple[Finder, ...] = (null.find, monitor_ends.find, pipe_get.find, _vale, nic_get.find)
 
 
 def find(asked: Asked) -> str:

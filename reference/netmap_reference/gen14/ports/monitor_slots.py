@@ -1,0 +1,62 @@
+"""Chapter *monitor, slots*: what is read from a watched slot and stored into a monitor's.
+
+Which slots, and when, is decided in :mod:`.monitor`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...core.outcome import NotModelled
+from .. import bind, memory
+from ..bind import Faulted
+from ..state import KringState, System
+from . import monitor
+
+
+def ring(s: System, name: str) -> KringState:
+    """A monitor's ring that a watched one leads to; as written it may be gone."""
+    if name not in s.krings:
+        raise Faulted("netmap_monitor.c:480-497, 590, 633-641")
+    return s.krings[name]
+
+
+def _flags(s: System, k: KringState, flags: int, switches: frozenset[str], fired: list[str]) -> int:
+    step = monitor.monitor_flags(flags, k.t, s.adapters[k.adapter].kind == "monitor", switches)
+    fired.extend(step.fired)
+    return step.state
+
+
+def copy(s: System, source: str, at: int, target: str, i: int, switches: frozenset[str]) -> list[str]:
+    """Copy slot ``at`` of a watched ring into slot ``i`` of a copy monitor's; the rules fired."""
+    k, mk = s.krings[source], s.krings[target]
+    a, ma = bind.allocator(s, k.adapter), bind.allocator(s, mk.adapter)
+    region, mregion = s.regions[a.id], s.regions[ma.id]
+    theirs = memory.read_slot(region, bind.ring_at(s, k), at)
+    mine = memory.read_slot(mregion, bind.ring_at(s, mk), i)
+    step = monitor.copy_length(theirs.len, a.buf_size, ma.buf_size, switches)
+    fired = [monitor.COPIED, *step.fired]
+    start = a.buf_offset(a.safe_index(theirs.buf_idx))
+    if start + step.state > a.memsize:
+        raise NotModelled("14/monitor/copy/past-region", "a copy that reads behind the region")
+    mregion.write(ma.buf_offset(ma.safe_index(mine.buf_idx)), region.read(start, step.state))
+    flags = _flags(s, k, theirs.flags, switches, fired)
+    memory.write_slot(mregion, bind.ring_at(s, mk), i, replace(mine, len=step.state, flags=flags))
+    return fired
+
+
+def swap(s: System, source: str, at: int, target: str, i: int, switches: frozenset[str]) -> list[str]:
+    """Exchange slot ``at`` of a watched ring with slot ``i`` of a zero-copy monitor's; the rules fired."""
+    k, mk = s.krings[source], s.krings[target]
+    region = s.regions[s.adapters[k.adapter].mem]
+    theirs = memory.read_slot(region, bind.ring_at(s, k), at)
+    mine = memory.read_slot(region, bind.ring_at(s, mk), i)
+    fired: list[str] = []
+    if s.adapters[k.adapter].kind == "monitor":
+        fired.append(monitor.CHAINED)
+    step = monitor.swap_slots(theirs, mine, _flags(s, k, theirs.flags, switches, fired))
+    fired.extend(step.fired)
+    watched, taken = step.state
+    memory.write_slot(region, bind.ring_at(s, k), at, watched)
+    memory.write_slot(region, bind.ring_at(s, mk), i, taken)
+    return fired
