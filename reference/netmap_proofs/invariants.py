@@ -38,3 +38,37 @@ def any_kring(p: Proof, name: str, n: int | None = None) -> Kring:
     k = any_positions(p, name, n)
     p.assume(kring_order(k))
     return k
+
+
+# --- the same without forks -----------------------------------------------------------------------------
+#
+# A predicate of the spec forks at each of its words. Where a call has many steps, that multiplies; these say
+# the same in one condition. 14.ring.flat-order proves that they do.
+
+
+def flat_steps(p: Proof, n: int, start: int, end: int) -> int:
+    """``spec.steps`` as one number."""
+    return p.pick(end >= start, end - start, end - start + n)
+
+
+def flat_window(p: Proof, n: int, start: int, end: int, *between: int) -> bool:
+    """All are positions, and walking forward from ``start`` one meets ``between`` in order, then ``end``."""
+    holds = (start >= 0) & (start < n)
+    walked: int = 0
+    for at in (*between, end):
+        here = flat_steps(p, n, start, at)
+        holds = holds & (at >= 0) & (at < n) & (walked <= here)
+        walked = here
+    return holds
+
+
+def flat_order(p: Proof, k: Kring) -> bool:
+    """``kring_order`` as one condition."""
+    return flat_window(p, k.n, k.hwcur, k.hwtail, k.rhead, k.rcur, k.rtail)
+
+
+def flat_kring(p: Proof, name: str) -> Kring:
+    """As :func:`any_kring`: a kring of any size that satisfies 14.ring.kring-order."""
+    k = any_positions(p, name)
+    p.assume(flat_order(p, k))
+    return k

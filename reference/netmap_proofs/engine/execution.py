@@ -114,6 +114,10 @@ class Run(Proof):
 
         return apply
 
+    def pick(self, condition: bool, then: int, otherwise: int) -> int:
+        term = z3.If(truth_of(condition), term_of(then), term_of(otherwise))
+        return SymInt(term)  # type: ignore[return-value]
+
     def assume(self, condition: bool) -> None:
         term = truth_of(condition)
         if z3.is_false(z3.simplify(term)):
@@ -126,6 +130,7 @@ class Run(Proof):
         if not self.known:
             decided = all(type(c) is bool for c in conditions)
             self.session.check_goal(self, name, z3.And([truth_of(c) for c in conditions]), decided=decided)
+            self._enough(name)
 
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
         refuse_identity(function)
@@ -148,6 +153,18 @@ class Run(Proof):
     def evidence(self, goal: str, holds: bool, shown: Any) -> None:
         if not self.known:
             self.session.given_goal(self, goal, holds, shown)
+            self._enough(goal)
+
+    def _enough(self, goal: str) -> None:
+        """End the body when this goal is refuted and a single refutation was asked for."""
+        if self.wanted(goal) and goal in self.session.refuted:
+            raise EndPath("enough")
+
+    def wanted(self, goal: str) -> bool:
+        return self.session.stop_at is not None and self.session.stop_at(goal)
+
+    def states(self, cap: int) -> int:
+        return min(cap, self.session.states) if self.session.states else cap
 
     def reached(self, rules: Iterable[str]) -> None:
         self.fired.update(rules)
@@ -176,7 +193,7 @@ def execute(session: Session, body: Callable[..., object], functions: tuple[Call
         try:
             body(run, *functions)
         except EndPath as end:
-            close = end.args != ("dead",)
+            close = end.args not in (("dead",), ("enough",))
         except EngineError as error:
             close = False
             session.unconfirmed(f"engine: {error}")

@@ -50,6 +50,10 @@ class Proof(ABC):
         return cast(frozenset[int], AnySet(name, self.function(name)))
 
     @abstractmethod
+    def pick(self, condition: bool, then: int, otherwise: int) -> int:
+        """``then if condition else otherwise`` as one number, without a fork."""
+
+    @abstractmethod
     def assume(self, condition: bool) -> None:
         """From here on only the cases in which ``condition`` holds."""
 
@@ -68,6 +72,14 @@ class Proof(ABC):
     @abstractmethod
     def settled(self, goal: str) -> bool:
         """Has a search that only wants refutations already refuted this goal? Then its case may end."""
+
+    @abstractmethod
+    def wanted(self, goal: str) -> bool:
+        """Does a search that stops at the first refutation wait for one of this goal?"""
+
+    @abstractmethod
+    def states(self, cap: int) -> int:
+        """How many states another tool may look at: ``cap``, or less where the run says so."""
 
     @abstractmethod
     def end(self) -> None:

@@ -45,6 +45,9 @@ class Replay(Proof):
         value: Callable[..., int] = self._value(name)
         return value
 
+    def pick(self, condition: bool, then: int, otherwise: int) -> int:
+        return then if condition else otherwise
+
     def assume(self, condition: bool) -> None:
         if not condition:
             self.left_out = "an assumption does not hold"
@@ -67,6 +70,12 @@ class Replay(Proof):
 
     def settled(self, goal: str) -> bool:
         return False
+
+    def wanted(self, goal: str) -> bool:
+        return False
+
+    def states(self, cap: int) -> int:
+        return cap
 
     def end(self) -> None:
         raise EndPath("case done")

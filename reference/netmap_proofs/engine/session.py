@@ -73,10 +73,12 @@ class Session:
         smt2: Path | None = None,
         stop_at: Callable[[str], bool] | None = None,
         until: frozenset[str] = frozenset(),
+        states: int = 0,
     ) -> None:
         """``stop_at`` ends the execution after the first refuted goal it accepts (for controls).
 
-        ``until`` ends it when all these goals are refuted: nothing is claimed of others then.
+        ``until`` ends it when all these goals are refuted: nothing is claimed of others then. ``states``
+        caps each exploration below what the obligation asks for (0: it does not).
         """
         self.name = name
         self.switches = switches
@@ -86,6 +88,7 @@ class Session:
         self.smt2 = smt2
         self.stop_at = stop_at
         self.until = until
+        self.states = states
         self.paths = 0
         self.queries = 0
         self.exported = 0

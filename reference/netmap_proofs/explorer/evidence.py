@@ -19,7 +19,8 @@ def explored(p: Proof, scenario: Scenario, cap: int = 200_000, label: str = "") 
 
     ``label`` tells several scenarios of one obligation apart in a counterexample.
     """
-    seen = explore(scenario, cap)
+    cap = p.states(cap)
+    seen = explore(scenario, cap, p.wanted)
     p.bounded(seen.states, "states")
     p.reached(seen.fired)
     if not seen.complete:

@@ -42,9 +42,10 @@ RAISED = "no exception"
 
 
 class _Search:
-    def __init__(self, scenario: Scenario, cap: int) -> None:
+    def __init__(self, scenario: Scenario, cap: int, stop: Callable[[str], bool]) -> None:
         self.scenario = scenario
         self.cap = cap
+        self.stop = stop
         self.names = list(scenario.threads)
         self.makers = list(scenario.threads.values())
         self.found = Exploration()
@@ -214,6 +215,8 @@ class _Search:
                     self._found(state, after, Move(self.names[thread], upcoming.effect, answer), queue)
             if not moved:
                 self._stopped(state)
+            if any(self.stop(v.property) for v in self.found.violations):
+                break
             if len(self.parents) > self.cap:
                 self.found.complete = False
                 break
@@ -338,9 +341,12 @@ class _Search:
                 return
 
 
-def explore(scenario: Scenario, cap: int = 200_000) -> Exploration:
+def explore(
+    scenario: Scenario, cap: int = 200_000, stop: Callable[[str], bool] = lambda goal: False
+) -> Exploration:
     """Search all interleavings of a scenario, up to ``cap`` states.
 
-    Raises :class:`ScenarioError` when the scenario leaves an effect unanswered.
+    ``stop`` accepts the properties whose first violation ends the search. Raises :class:`ScenarioError`
+    when the scenario leaves an effect unanswered.
     """
-    return _Search(scenario, cap).run()
+    return _Search(scenario, cap, stop).run()

@@ -1,0 +1,192 @@
+"""From a mutant to the obligation that refutes it.
+
+Only obligations whose functions reach the mutated code are run, the most specific first. A mutant is
+*refuted* when a goal of an obligation fails that does not fail without it. It is *noticed* when an
+obligation turns BROKEN for another reason: a recorded refutation that holds now, a rule that is never
+reached. An obligation that gives no answer notices nothing.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+from ..engine import Session, execute, fresh_solver_state
+from ..engine.code import closure
+from ..obligation import Obligation
+from ..obligations import load
+from .equivalence import proved_equal
+from .known import KNOWN
+from .operators import Mutant, mutants, name_of
+from .planting import planted
+
+GENERATIONS = ("netmap_reference.gen14", "netmap_reference.gen2011")
+REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED = (
+    "refuted",
+    "noticed",
+    "equivalent",
+    "explained",
+    "survived",
+)
+#: An exploration of a mutant ends at this many states: the largest of the model's own has a tenth of it.
+STATES = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hunted:
+    """What became of a mutant: ``by`` the obligation, ``why`` the goal that failed, or why nothing did."""
+
+    mutant: Mutant
+    status: str
+    clause: str
+    by: str = ""
+    why: str = ""
+
+
+@cache
+def functions_covered() -> dict[str, FunctionType]:
+    """The functions of the model that some obligation runs, by ``module:qualname``."""
+    found: dict[str, FunctionType] = {}
+    for each in load().values():
+        for function in reached(each):
+            found[name_of(function)] = function
+    return dict(sorted(found.items()))
+
+
+@cache
+def _reached(id: str) -> frozenset[FunctionType]:
+    each = load()[id]
+    found = {f for function in each.functions for f in closure(function)}
+    return frozenset(
+        f
+        for f in found
+        if f.__module__.startswith(GENERATIONS) and not f.__closure__ and "<" not in f.__qualname__
+    )
+
+
+def reached(each: Obligation) -> frozenset[FunctionType]:
+    """The functions of the model that an obligation's functions can reach."""
+    return frozenset() if each.id.startswith("xh.") else _reached(each.id)
+
+
+@cache
+def judges(function: str) -> tuple[Obligation, ...]:
+    """The obligations that run a function, those that run the fewest others first; contracts first."""
+    own = functions_covered()[function]
+    found = [each for each in load().values() if own in reached(each)]
+    return tuple(sorted(found, key=lambda o: (bool(o.finding), len(reached(o)), o.id)))
+
+
+def mutants_of_everything() -> list[Mutant]:
+    """Every mutant of every function that is covered, in the order of modules and lines."""
+    return [m for function in functions_covered().values() for m in mutants(function)]
+
+
+def sample(every: int) -> list[Mutant]:
+    """Each ``every``-th mutant, evenly over all functions: for tests that have little time."""
+    return mutants_of_everything()[::every]
+
+
+# --- one mutant -------------------------------------------------------------------------------------
+
+
+def _judge(each: Obligation) -> tuple[str, str]:
+    """``refuted`` with the goal, ``noticed`` with the reason, or two empty words."""
+    session = Session(
+        each.id,
+        switches=each.switches,
+        rlimit=each.rlimit,
+        cap=each.cap,
+        stop_at=lambda goal: goal not in each.refutes,
+        states=STATES,
+    )
+    fresh_solver_state()
+    execute(session, each.body, each.functions)
+    session.verify_refutations(each.body, each.functions)
+    failed = [goal for goal in session.refuted if goal not in each.refutes]
+    if failed:
+        return REFUTED, failed[0]
+    if session.not_confirmed or session.unknown:
+        return "", ""
+    gone = each.refutes - frozenset(session.refuted)
+    if gone:
+        return NOTICED, f"holds now: {min(gone)}"
+    unreached = each.rules - session.reached
+    if unreached:
+        return NOTICED, f"never reached: {min(unreached)}"
+    return "", ""
+
+
+def hunt(mutant: Mutant) -> Hunted:
+    """Plant one mutant and run what could notice it."""
+    function = functions_covered()[mutant.function]
+    candidates = judges(mutant.function)
+    clause = candidates[0].clauses[0]
+    noticed: Hunted | None = None
+    with planted(function, mutant):
+        for each in candidates:
+            status, why = _judge(each)
+            if status == REFUTED:
+                return Hunted(mutant, REFUTED, each.clauses[0], each.id, why)
+            if status and noticed is None:
+                noticed = Hunted(mutant, NOTICED, each.clauses[0], each.id, why)
+    if noticed is not None:
+        return noticed
+    domain = proved_equal(function, mutant)
+    if domain:
+        return Hunted(mutant, EQUIVALENT, clause, why=f"proved: the same result for {domain}")
+    known = KNOWN.get(mutant.id)
+    if known is not None:
+        return Hunted(mutant, EQUIVALENT if known.equivalent else EXPLAINED, clause, why=known.reason)
+    return Hunted(mutant, SURVIVED, clause)
+
+
+# --- all of them ------------------------------------------------------------------------------------
+
+
+def _work(chosen: list[Mutant]) -> list[Hunted]:
+    return [hunt(mutant) for mutant in chosen]
+
+
+def hunt_all(
+    chosen: Sequence[Mutant], jobs: int = 1, told: Callable[[Hunted], None] = lambda hunted: None
+) -> list[Hunted]:
+    """Hunt the ``chosen`` mutants in ``jobs`` processes; results in the same order."""
+    results: dict[Mutant, Hunted] = {}
+
+    def done(several: Iterable[Hunted]) -> None:
+        for hunted in several:
+            results[hunted.mutant] = hunted
+            told(hunted)
+
+    portions: Iterable[list[Mutant]] = ([m] for m in chosen)
+    if jobs <= 1:
+        for portion in portions:
+            done(_work(portion))
+    else:
+        context = multiprocessing.get_context("spawn")
+        size = 4
+        packs = [list(chosen[at : at + size]) for at in range(0, len(chosen), size)]
+        with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
+            for future in concurrent.futures.as_completed([pool.submit(_work, pack) for pack in packs]):
+                done(future.result())
+    return [results[mutant] for mutant in chosen]
+
+
+def figures(hunted: Iterable[Hunted]) -> dict[str, Any]:
+    """How many of each status, and the share of the mutants that are not equivalent that a proof refutes."""
+    counts: dict[str, int] = {}
+    for each in hunted:
+        counts[each.status] = counts.get(each.status, 0) + 1
+    all_of_them = sum(counts.values())
+    live = all_of_them - counts.get(EQUIVALENT, 0)
+    return {
+        "mutants": all_of_them,
+        **{status: counts.get(status, 0) for status in (REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED)},
+        "share": counts.get(REFUTED, 0) / live if live else 1.0,
+    }
