@@ -54,6 +54,8 @@ FORMS = {
     "frame": "frame PORT wire|host HEX",
     "frames": "frames PORT wire|host",
     "link": "link PORT up|down",
+    "reset": "reset PORT",
+    "detach": "detach PORT",
     "settle": "settle",
     "bg": "bg NAME OP …",
     "proc": "proc NAME OP;OP …",
@@ -365,6 +367,10 @@ def _side(text: str) -> str:
     return text
 
 
+def _make_port(w: list[str]) -> tuple[str, dict[str, Any]]:
+    return "", {"port": w[0]}
+
+
 def _on_off(w: list[str]) -> tuple[str, dict[str, Any]]:
     if w[1] not in ("up", "down"):
         raise _Bad(f"a link is up or down, not '{w[1]}'")
@@ -409,6 +415,8 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "frame": (lambda w: ("", {"port": w[0], "side": _side(w[1]), "hex": _hex(w[2])}), 3, 3),
     "frames": (lambda w: ("", {"port": w[0], "side": _side(w[1])}), 2, 2),
     "link": (_on_off, 2, 2),
+    "reset": (_make_port, 1, 1),
+    "detach": (_make_port, 1, 1),
     "settle": (_nothing, 0, 0),
     "join": (lambda w: ("", {"actor": w[0]}), 1, 1),
     "kill": (lambda w: ("", {"actor": w[0]}), 1, 1),

@@ -203,9 +203,16 @@ def _shell(c: Candidate, command: str) -> Result:
             s = c.world.system()
             if part[3] in s.adapters and s.adapters[part[3]].fds == 0:
                 continue
-            raise NotModelled("14/nic/detach", f"port {part[3]} goes while it is in use")
+            raise NotModelled("14/nic/detach/shell", f"port {part[3]} goes while it is in use")
         raise NotModelled("14/environment/sh", f"shell command {' '.join(part)}")
     return Result()
+
+
+def _interface(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    port, _ = _place(c, call)
+    if call.op == "link":
+        return c.world.link(port, bool(call.args["up"]), choose)
+    return c.world.reset(port, choose) if call.op == "reset" else c.world.detach(port, choose)
 
 
 def _frame(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
@@ -220,7 +227,7 @@ def _frames(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
 
 
 def _place(c: Candidate, call: Call) -> tuple[str, str]:
-    port, side = str(call.args["port"]), str(call.args["side"])
+    port, side = str(call.args["port"]), str(call.args.get("side", "wire"))
     if port not in c.world.system().ports or side not in ("wire", "host"):
         raise NoSuchPort(f"there is no {side} side of a port {port}")
     return port, side
@@ -249,6 +256,9 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "ioctl": lambda c, call, choose, actor: c.world.ioctl(call.fd, int(call.args["code"]), actor),
     "sysctl": lambda c, call, choose, actor: _parameter(c, str(call.args["name"]), str(call.args["value"])),
     "env": _env,
+    "link": _interface,
+    "reset": _interface,
+    "detach": _interface,
     "frame": _frame,
     "frames": _frames,
 }

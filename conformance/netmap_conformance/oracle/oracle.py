@@ -109,8 +109,8 @@ class Oracle:
             return
         self._others(call)
         tried = [a for c in self.candidates for a in attempts(c, call, done, self._context)]
-        holding = [c for c in self.candidates if self._held(c, call)]
-        tried += [a for c in holding for a in left_out(c, call, done, self._context)]
+        for c in self.candidates:
+            tried += left_out(c, call, self._held(c, call), done, self._context)
         self.steps += 1
         self._judge(call, done, tried)
         self._collected(call)
@@ -141,14 +141,16 @@ class Oracle:
                 if known is not None and not (known.asleep and other.fd in c.world.woken()):
                     continue
                 more += start(c, other, self._context)
-                if _meet(c, call, other):
-                    more += skipped(c, other, self._context)
+                more += skipped(c, other, _meet(c, call, other), self._context)
             self.candidates = self._bounded(unique([*self.candidates, *more]))
 
-    def _held(self, c: Candidate, call: Call) -> bool:
-        """May a call in progress still hold a ring that this one wants? A sleeping poll holds none."""
-        others = (o for o in self._open.values() if o.n in c.started and not c.started[o.n].asleep)
-        return any(_meet(c, call, other) for other in others)
+    def _held(self, c: Candidate, call: Call) -> frozenset[str]:
+        """The rings this call wants that a call in progress may hold. A sleeping poll holds none.
+
+        It may have had its effect already, or have it only when it comes back.
+        """
+        others = (o for o in self._open.values() if not (o.n in c.started and c.started[o.n].asleep))
+        return frozenset[str]().union(*(_meet(c, call, other) for other in others))
 
     # --- judging a step -------------------------------------------------------------------------
 
@@ -351,11 +353,13 @@ def _as_written(call: Call, done: Return) -> Call:
     return msgspec.structs.replace(call, args=call.args | numbers) if numbers else call
 
 
-def _meet(c: Candidate, one: Call, other: Call) -> bool:
-    """Do both calls take rings of one port and direction?"""
-    if not _TAKES.get(one.op, set()) & _TAKES.get(other.op, set()):
-        return False
-    return c.bound(one.fd) and c.bound(other.fd) and c.adapter(one.fd) == c.adapter(other.fd)
+def _meet(c: Candidate, one: Call, other: Call) -> frozenset[str]:
+    """The rings that both calls take."""
+    ways = _TAKES.get(one.op, set()) & _TAKES.get(other.op, set())
+    if not ways or not (c.bound(one.fd) and c.bound(other.fd)) or c.adapter(one.fd) != c.adapter(other.fd):
+        return frozenset()
+    both = c.world.rings(one.fd).keys() & c.world.rings(other.fd).keys()
+    return frozenset(c.full_name(one.fd, ring) for ring in both if ring[:2] in ways)
 
 
 def _about(call: Call, kind: str, clause: str, allowed: str, seen: str) -> Finding:

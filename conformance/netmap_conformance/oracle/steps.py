@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from netmap_reference.core.choice import Choice, Choose
 from netmap_reference.core.step import RULES
+from netmap_reference.gen14 import poll, sync
 from netmap_reference.gen14.ring import distance
-from netmap_reference.gen14.sync import BUSY
 from netmap_reference.gen14.world import Result
 
 from ..trace import Call, Return
@@ -19,6 +19,7 @@ from .compare import Comparison
 from .frames import compare_frames
 from .requests import Mismatch
 
+_BUSY = {sync.BUSY, poll.BUSY}
 Answers = tuple[tuple[Choice, int], ...]
 
 
@@ -71,19 +72,29 @@ def start(c: Candidate, call: Call, context: Context) -> Iterator[Candidate]:
         yield attempt.after
 
 
-def left_out(c: Candidate, call: Call, done: Return | None, context: Context) -> Iterator[Attempt]:
-    """The way a sync goes that finds its ring taken by another call: it leaves the ring out (14.sync.busy).
+def left_out(
+    c: Candidate, call: Call, taken: frozenset[str], done: Return | None, context: Context
+) -> Iterator[Attempt]:
+    """The ways a sync or poll goes that finds rings ``taken`` by another call: it leaves them out (14.sync.busy).
 
-    For a descriptor of several rings only "all of them taken" is followed.
+    Any one of them may be taken at that moment, or all.
     """
-    if call.op in ("txsync", "rxsync") and c.bound(call.fd) and call.n not in c.started:
-        yield _finish(c, c.clone(), call, done, Result(fired=(BUSY,)), (), context)
+    if not taken or call.n in c.started:
+        return
+    for rings in {taken, *(frozenset({ring}) for ring in taken)}:
+        held = c.clone()
+        held.world.system().busy = rings
+        for attempt in _act(held, call, done, context):
+            if _BUSY & set(attempt.result.fired):
+                attempt.before = c
+                attempt.after.world.system().busy = frozenset()
+                yield attempt
 
 
-def skipped(c: Candidate, call: Call, context: Context) -> Iterator[Candidate]:
-    """Like :func:`start`, for a sync that leaves its ring out."""
-    for attempt in left_out(c, call, None, context):
-        attempt.after.started[call.n] = Started(attempt.result)
+def skipped(c: Candidate, call: Call, taken: frozenset[str], context: Context) -> Iterator[Candidate]:
+    """Like :func:`start`, for a call that leaves rings out."""
+    for attempt in left_out(c, call, taken, None, context):
+        attempt.after.started[call.n] = Started(attempt.result, attempt.result.asleep)
         yield attempt.after
 
 

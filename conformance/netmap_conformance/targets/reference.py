@@ -7,12 +7,14 @@ that sleeps lets the environment move until it is woken or nothing moves any mor
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from netmap_reference.core.choice import eager
 from netmap_reference.core.outcome import NotModelled
-from netmap_reference.gen14.world import PortConfig, World
+from netmap_reference.gen14.overlap import Overlap
+from netmap_reference.gen14.state import RX, TX
+from netmap_reference.gen14.world import PortConfig, Result, World
 
 from ..manifest import CAPABILITIES, Manifest
 from ..trace import Call, Header, Port, Return, See
@@ -23,6 +25,8 @@ from .policy import Policy
 
 #: How often the environment may move before a sleeping call counts as left alone.
 MOVES = 64
+#: Calls that are made while a sync of another thread is held half way; any other lets it go on first.
+_OVERTAKING = frozenset({"txsync", "rxsync", "poll", "join", "sleep"})
 
 
 class ReferenceTarget(Api14Target):
@@ -41,6 +45,7 @@ class ReferenceTarget(Api14Target):
         self._mappings: dict[tuple[str, str], Mapping] = {}
         self._processes = {"main"}
         self._sleeping: dict[int, Call] = {}
+        self._held: dict[int, tuple[Call, Overlap]] = {}
         self._finished: list[Return] = []
 
     def capabilities(self) -> frozenset[str]:
@@ -56,6 +61,7 @@ class ReferenceTarget(Api14Target):
         self._mappings.clear()
         self._processes = {"main"}
         self._sleeping.clear()
+        self._held.clear()
         self._finished.clear()
 
     def stop(self) -> None:
@@ -73,6 +79,8 @@ class ReferenceTarget(Api14Target):
 
     def system_call(self, call: Call) -> Return | None:
         """Run one operation of the model."""
+        if call.op not in _OVERTAKING:
+            self._let_go()
         method = getattr(self, f"sys_{call.op}", None)
         if method is None:
             raise TargetError(f"reference: unknown operation '{call.op}'", status=2)
@@ -164,11 +172,33 @@ class ReferenceTarget(Api14Target):
             self._mappings.pop(self._key(call.fd, call.actor), None)
         return done
 
-    def sys_txsync(self, call: Call) -> Return:
-        return self._done(call, self._world.txsync(call.fd, self._policy, self._process(call)))
+    def sys_txsync(self, call: Call) -> Return | None:
+        return self._sync(call, TX)
 
-    def sys_rxsync(self, call: Call) -> Return:
-        return self._done(call, self._world.rxsync(call.fd, self._policy, self._process(call)))
+    def sys_rxsync(self, call: Call) -> Return | None:
+        return self._sync(call, RX)
+
+    def _sync(self, call: Call, t: str) -> Return | None:
+        """A sync; that of a thread is held half way, if it can be, until somebody waits for the thread."""
+        if call.actor in self._processes:
+            sync = self._world.txsync if t == TX else self._world.rxsync
+            return self._done(call, sync(call.fd, self._policy, call.actor))
+        begun = self._world.begin_sync(call.fd, t, self._policy, self._process(call))
+        if isinstance(begun, Result):
+            return self._done(call, begun)
+        if begun.result is not None:
+            return self._done(call, begun.result)
+        self._held[call.n] = (call, begun)
+        return None
+
+    def _let_go(self, actor: str = "") -> None:
+        """Syncs of threads (of one, if it is named) go on and come back."""
+        for n, (call, overlap) in list(self._held.items()):
+            if actor in ("", call.actor):
+                del self._held[n]
+                done = self._done(call, overlap.finish())
+                self.observe(call, done)
+                self._finished.append(done)
 
     def sys_read(self, call: Call) -> Return:
         return self._done(call, self._world.read(call.fd, self._process(call)))
@@ -234,6 +264,7 @@ class ReferenceTarget(Api14Target):
     def sys_join(self, call: Call) -> Return:
         """Wait for an actor: its sleeping calls come back, by an event or by their timeout."""
         actor = call.args["actor"]
+        self._let_go(actor)
         for n, sleeper in list(self._sleeping.items()):
             if sleeper.actor == actor:
                 del self._sleeping[n]
@@ -269,6 +300,22 @@ class ReferenceTarget(Api14Target):
     def sys_frames(self, call: Call) -> Return:
         seen = self._world.frames(call.args["port"], call.args["side"])
         return Return(of=call.n, see=See(frames=[data.hex() for data in seen]))
+
+    def sys_link(self, call: Call) -> Return:
+        return self._port(call, lambda port: self._world.link(port, bool(call.args["up"]), self._policy))
+
+    def sys_reset(self, call: Call) -> Return:
+        return self._port(call, lambda port: self._world.reset(port, self._policy))
+
+    def sys_detach(self, call: Call) -> Return:
+        return self._port(call, lambda port: self._world.detach(port, self._policy))
+
+    def _port(self, call: Call, act: Callable[[str], Any]) -> Return:
+        """Something happens to a port of the machine."""
+        try:
+            return self._done(call, act(str(call.args["port"])))
+        except LookupError as error:
+            raise TargetError(f"reference: {error}", status=2) from None
 
     def sys_settle(self, call: Call) -> Return:
         """The runner has driven the environment; nothing is left to do here."""

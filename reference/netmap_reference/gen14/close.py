@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.step import rule
-from . import bind, memory
+from . import bind, memory, stop
 from .bind import krings_put, rings_delete
 from .ports import monitor_ends
 from .ports.table import ops
@@ -73,7 +73,7 @@ def adapter_put(s: System, name: str, fired: list[str]) -> None:
     """Drop one reference to a port; a pipe end or a parent made on the fly goes with its last one."""
     na = s.adapters[name]
     s.adapters[name] = na = replace(na, refs=na.refs - 1)
-    if na.refs > 0 or ops(na).lasting:
+    if na.refs > 0 or (ops(na).lasting and na.interface != stop.GONE):
         return
     ops(na).destroy(s, name, fired, lambda other: adapter_put(s, other, fired))
     del s.adapters[name]

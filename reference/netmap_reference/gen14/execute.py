@@ -21,23 +21,31 @@ from ..core.effects import (
     ReadKernel,
     ReadUser,
     SelRecord,
+    Sleep,
     Unlock,
     Wake,
     WriteKernel,
     WriteUser,
     run,
 )
-from . import bind, memory
+from ..core.outcome import HANG, fault
+from . import bind, memory, stop
 from .ports import device, host, monitor, monitor_slots
 from .ports.table import ops
+from .result import Result
 from .ring import Kring, distance, slot_reinit
 from .state import TX, KringState, System
 
 _BUF_CHANGED = api14.NS_BUF_CHANGED
 
 
+class Hung(Exception):
+    """The call waits for a ring, and nothing that could happen by itself lets it have the ring."""
+
+
 class Execution:
-    """One system call in progress: answers every effect of its protocol. ``fired`` collects the rules."""
+    """One system call in progress: answers every effect of its protocol. ``fired`` collects the rules,
+    ``held`` is the ring it has for itself."""
 
     def __init__(self, s: System, file: int, choose: Choose, switches: frozenset[str]) -> None:
         self.s = s
@@ -45,6 +53,7 @@ class Execution:
         self.choose = choose
         self.switches = switches
         self.fired: list[str] = []
+        self.held = ""
 
     def __call__(self, effect: Effect) -> Any:
         match effect:
@@ -63,6 +72,8 @@ class Execution:
                 pass  # one call runs at a time
             case SelRecord(selinfo):
                 self.s.waiting[selinfo] = self.s.waiting.get(selinfo, frozenset()) | {self.file}
+            case Sleep(ring):
+                raise Hung(ring)
             case Wake(selinfo):
                 self.s.woken |= self.s.waiting.pop(selinfo, frozenset())
             case Do(what, args):
@@ -70,6 +81,15 @@ class Execution:
             case _:
                 raise TypeError(f"the device cannot run {effect}")
         return None
+
+    def run(self, protocol: Protocol) -> tuple[Any, Result | None]:
+        """Carry a call out to its end: (what it returns, None), or (None, how it ended otherwise)."""
+        try:
+            return run(protocol, self), None
+        except bind.Faulted as faulted:
+            return None, Result(fault(faulted.lines), tuple(self.fired))
+        except Hung:
+            return None, Result(HANG, tuple(self.fired))
 
     def forget_sleep(self) -> None:
         """The caller is awake: it is on no selinfo and has not been woken."""
@@ -111,12 +131,17 @@ class Execution:
 
     # --- effects that are one call ------------------------------------------------------------
 
-    def _do_tryget(self, ring: str) -> bool:
-        # One call runs at a time, so the ring is free; only the explorer of protocols sees it taken.
+    def _do_tryget(self, ring: str) -> bool | str:
+        interface = self.s.adapters[self.s.krings[ring].adapter].interface
+        if interface or ring in self.s.busy:
+            step = stop.nm_kr_tryget(stop.Wanted(ring in self.s.busy, interface), self.switches)
+            self.fired.extend(step.fired)
+            return step.state or True
+        self.held = ring
         return True
 
     def _do_put(self, ring: str) -> None:
-        pass
+        self.held = ""
 
     def _do_timestamp(self, ring: str) -> bool:
         view = bind.view(self.s, self.s.krings[ring])

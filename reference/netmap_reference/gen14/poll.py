@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, SelRecord, Sleep, WriteKernel
 from ..core.step import Step, rule
+from . import stop
 from .ring import CONTRACT, Kring
 from .sync import PortSync, Synced, rxsync_ring, txsync_ring
 
@@ -49,6 +50,7 @@ RX_FLAG_IGNORED = rule(
 )
 UNBOUND = rule("14/poll/unbound", clause="14.poll.unbound", source=f"{NETMAP_C}:3701-3703")
 BUSY = rule("14/poll/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3815-3816,3868-3869")
+STOPPED = rule("14/poll/stopped", clause="14.poll.stopped", source=f"{NETMAP_C}:3815-3816,3868-3869")
 LOCK_FREE_TX = rule("14/poll/lock-free/tx", clause=_READY, source=f"{NETMAP_C}:3737-3756")
 LOCK_FREE_RX = rule("14/poll/lock-free/rx", clause=_READY, source=f"{NETMAP_C}:3757-3777")
 
@@ -228,8 +230,11 @@ def _tx(ring: str, want_tx: bool, send_down: bool, port: PortSync, switches: fro
     yield Fired(step.fired[0])
     if not step.state:
         return False, False
-    free = yield Do("tryget", (ring,))
-    if not free:
+    why = yield from stop.take(ring)
+    if why == stop.STOPPED:
+        yield Fired(STOPPED)
+        return False, True
+    if why:
         yield Fired(BUSY)
         return False, False
     synced: Synced = yield from txsync_ring(ring, port, False, switches)
@@ -244,8 +249,11 @@ def _tx(ring: str, want_tx: bool, send_down: bool, port: PortSync, switches: fro
 
 def _rx(ring: str, port: PortSync, switches: frozenset[str]) -> Protocol:
     """One receive ring of a round: (has unseen packets, went wrong, forwarded frames to transmit rings)."""
-    free = yield Do("tryget", (ring,))
-    if not free:
+    why = yield from stop.take(ring)
+    if why == stop.STOPPED:
+        yield Fired(STOPPED)
+        return False, True, False
+    if why:
         yield Fired(BUSY)
         return False, False, False
     yield WriteKernel((ring, "forwarded"), False)

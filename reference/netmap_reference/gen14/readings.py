@@ -6,7 +6,7 @@ code does; each switch is one deviation, described at the clause it breaks.
 
 from __future__ import annotations
 
-from . import legacy, poll, requests, ring, sync
+from . import legacy, poll, requests, ring, stop, sync
 from .ports import monitor_ends, nic_get, null, pipe_ends
 
 CONTRACT: frozenset[str] = frozenset()
@@ -15,6 +15,7 @@ AS_WRITTEN: frozenset[str] = (
     | legacy.AS_WRITTEN
     | ring.AS_WRITTEN
     | sync.AS_WRITTEN
+    | stop.AS_WRITTEN
     | poll.AS_WRITTEN
     | nic_get.AS_WRITTEN
     | null.AS_WRITTEN

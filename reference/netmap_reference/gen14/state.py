@@ -95,7 +95,8 @@ class Adapter:
 
     A monitor has the port it watches as ``parent`` (none when that left netmap mode), the ``directions`` it
     watches, and ``zcopy`` when it takes the buffers themselves; ``monitors`` counts those a port ever had.
-    ``label`` is what the netmap_if shows, when that is not the name.
+    ``label`` is what the netmap_if shows, when that is not the name; ``interface`` says whether the port is
+    up, ``down`` or ``gone`` (:mod:`.stop`).
     """
 
     name: str
@@ -124,6 +125,7 @@ class Adapter:
     zcopy: bool = False
     monitors: int = 0
     label: str = ""
+    interface: str = ""
 
     def rings(self, t: str) -> int:
         """Hardware rings of a direction (nma_get_nrings)."""
@@ -187,7 +189,7 @@ class System:
     ``waiting`` maps a selinfo to the files recorded on it; ``woken`` are files whose recorded selinfo was
     woken. ``holders`` maps (process, descriptor) to a file, ``mapped`` likewise for mappings, which keep
     a file alive after its descriptor was closed. ``ports`` holds the environment of each port
-    (:mod:`.ports.nic`).
+    (:mod:`.ports.nic`). ``busy`` are rings that a call in progress has for itself (:mod:`.stop`).
     """
 
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -201,6 +203,7 @@ class System:
     woken: frozenset[int] = frozenset()
     ports: dict[str, Any] = field(default_factory=dict)
     last_mem: int = 1
+    busy: frozenset[str] = frozenset()
     params: Params = Params()
 
     def clone(self) -> System:

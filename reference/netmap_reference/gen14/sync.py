@@ -17,6 +17,7 @@ from netmap_spec.abi import api14
 
 from ..core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, WriteKernel, WriteUser
 from ..core.step import rule
+from . import stop
 from .ring import (
     CONTRACT,
     REINIT,
@@ -53,6 +54,7 @@ REJECTED_EINVAL = rule(
 )
 UNBOUND = rule("14/sync/unbound", clause="14.sync.unbound", source=f"{NETMAP_C}:3181-3184")
 BUSY = rule("14/sync/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3206-3209")
+STOPPED = rule("14/sync/stopped", clause="14.sync.stopped", source=f"{NETMAP_C}:3206-3209")
 TX_REINIT = rule("14/sync/tx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3216-3217")
 RX_REINIT = rule("14/sync/rx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3226-3228")
 STAMPED = rule("14/sync/rx/timestamp", clause="14.sync.timestamp", source=f"{NETMAP_C}:2730-2737,3236")
@@ -69,6 +71,14 @@ class Synced:
     rejected: bool = False
     error: str = ""
     skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedAll:
+    """What became of a sync call: was a ring ``rejected``, was one ``stopped`` and so left out?"""
+
+    rejected: bool
+    stopped: bool
 
 
 def read_user(ring: str) -> Protocol:
@@ -169,15 +179,19 @@ def rxsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str]
 def sync_all(
     rings: tuple[str, ...], transmit: bool, port: PortSync, switches: frozenset[str] = CONTRACT
 ) -> Protocol:
-    """The ioctl: every ring once, whatever the others say; was one rejected?"""
+    """The ioctl: every ring once, whatever the others say; :class:`SyncedAll`."""
     one = txsync_ring if transmit else rxsync_ring
-    rejected = False
+    rejected = stopped = False
     for ring in rings:
-        free = yield Do("tryget", (ring,))
-        if not free:
+        why = yield from stop.take(ring)
+        if why == stop.STOPPED:
+            yield Fired(STOPPED)
+            stopped = True
+            continue
+        if why:
             yield Fired(BUSY)
             continue
         synced: Synced = yield from one(ring, port, True, switches)
         rejected = rejected or synced.rejected
         yield Do("put", (ring,))
-    return rejected
+    return SyncedAll(rejected, stopped)

@@ -17,16 +17,16 @@ from typing import Any
 from netmap_spec.abi import api14
 
 from ..core.choice import Choose
-from ..core.effects import run
+from ..core.effects import Protocol, run
 from ..core.memory import PAGE, Region
-from ..core.outcome import errno, fault
+from ..core.outcome import errno
 from ..core.step import rule
 from . import close as closing
 from . import control, legacy, memory, poll, requests, sync
-from .bind import Faulted
 from .execute import Execution
 from .notify import interrupt, notify
-from .ports import host, wire
+from .overlap import Overlap
+from .ports import host, interface, wire
 from .ports.driver import DRIVERS
 from .ports.wire import Wire
 from .result import Result
@@ -249,7 +249,20 @@ class World(WorldView):
         """NIOCRXSYNC."""
         return self._sync(fd, RX, choose, actor)
 
+    def begin_sync(self, fd: str, t: str, choose: Choose, actor: str) -> Result | Overlap:
+        """A sync of a thread that is overtaken by others, held half way where it can be."""
+        begun = self._begin(fd, t, choose, actor)
+        return begun if isinstance(begun, Result) else Overlap(*begun, self._synced)
+
     def _sync(self, fd: str, t: str, choose: Choose, actor: str) -> Result:
+        begun = self._begin(fd, t, choose, actor)
+        if isinstance(begun, Result):
+            return begun
+        x, protocol = begun
+        synced, failed = x.run(protocol)
+        return failed or self._synced(x, synced)
+
+    def _begin(self, fd: str, t: str, choose: Choose, actor: str) -> Result | tuple[Execution, Protocol]:
         file = self._file(fd, actor)
         if file is None:
             return Result(errno("EBADF"))
@@ -257,10 +270,13 @@ class World(WorldView):
         if not f.adapter:
             return Result(errno("ENXIO"), (sync.UNBOUND,))
         x = Execution(self._s, file, choose, self.switches)
-        try:
-            rejected = run(sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches), x)
-        except Faulted as faulted:
-            return Result(fault(faulted.lines), tuple(x.fired))
+        return x, sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches)
+
+    @staticmethod
+    def _synced(x: Execution, synced: sync.SyncedAll) -> Result:
+        rejected = synced.rejected
+        if synced.stopped:
+            return Result(errno("EIO"), tuple(x.fired))
         if rejected and not x.chosen_once("rejected_ok", "sync.rejected-succeeds"):
             return Result(errno("EINVAL"), (*x.fired, sync.REJECTED_EINVAL))
         return Result(fired=(*x.fired, sync.REJECTED_OK) if rejected else tuple(x.fired))
@@ -280,10 +296,9 @@ class World(WorldView):
         want = {t: events & _EVENTS[t] for t in (TX, RX)}
         x.forget_sleep()
         scan = poll.poll(bound, bool(want[TX]), bool(want[RX]), x.port_sync, x.port_sync, self.switches)
-        try:
-            polled = run(scan, x)
-        except Faulted as faulted:
-            return Result(fault(faulted.lines), tuple(x.fired))
+        polled, failed = x.run(scan)
+        if failed:
+            return failed
         revents: frozenset[str] = frozenset()
         if polled.tx:
             revents |= want[TX]
@@ -324,6 +339,36 @@ class World(WorldView):
             return list(w.wire_out)
         self._s.ports[port] = replace(w, host_out=())
         return list(w.host_out)
+
+    def link(self, port: str, up: bool, choose: Choose) -> Result:
+        """The interface of a port goes down, or comes up. Raises ``LookupError`` for a port there is not."""
+        self._port(port, "wire")
+        fired: list[str] = []
+        return self._told(fired, interface.link(self._s, port, up, fired), choose)
+
+    def reset(self, port: str, choose: Choose) -> Result:
+        """The device of a port starts again. Raises ``LookupError`` for a port there is not."""
+        self._port(port, "wire")
+        fired: list[str] = []
+        return self._told(fired, interface.reset(self._s, port, fired), choose)
+
+    def detach(self, port: str, choose: Choose) -> Result:
+        """The driver of a port goes, or its interface. Raises ``LookupError`` for a port there is not."""
+        self._port(port, "wire")
+        fired: list[str] = []
+        if interface.detach(self._s, port, fired):
+            closing.adapter_put(self._s, port, fired)
+        else:
+            na = self._s.adapters[port]
+            self._s.adapters[port] = replace(na, refs=na.refs - 1)
+        return Result(fired=tuple(fired))
+
+    def _told(self, fired: list[str], woken: list[Protocol], choose: Choose) -> Result:
+        """Those who wait are woken after everything was stored."""
+        x = Execution(self._s, -1, choose, self.switches)
+        for protocol in woken:
+            run(protocol, x)
+        return Result(fired=(*fired, *x.fired))
 
     def tau(self, choose: Choose) -> Result:
         """The environment moves on its own: devices complete, frames arrive, and interrupts tell of it.

@@ -271,8 +271,10 @@ def test_a_seed_repeats(bench: Callable[..., Any]) -> None:
 ELSEWHERE = {
     "14/sync/unbound",
     "14/sync/busy",
+    "14/sync/stopped",
     "14/poll/unbound",
     "14/poll/busy",
+    "14/poll/stopped",
     "14/poll/lock-free/tx",
     "14/poll/lock-free/rx",
     "14/host/transmit/too-long",

@@ -223,7 +223,8 @@ def test_a_ring_somebody_else_syncs_is_left_out() -> None:
         yield Fired(f"port {ring} {force}")
         return ""
 
-    assert run(sync.sync_all(("p:tx0", "p:tx1", "p:tx2"), True, port), execute) is False
+    synced = run(sync.sync_all(("p:tx0", "p:tx1", "p:tx2"), True, port), execute)
+    assert synced == sync.SyncedAll(rejected=False, stopped=False)
     assert set(touched) == {"p:tx1", "put p:tx1"}
 
 

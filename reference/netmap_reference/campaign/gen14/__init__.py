@@ -17,11 +17,8 @@ CHAPTERS = (
     "14/nic/txsync",
     "14/host/",
 )
-_ALONE = "operations are made one after the other, and no ring is held between two"
 _LINUX = "the model's poll makes Linux's rounds, FreeBSD's are for proofs"
 UNREACHABLE: dict[str, str] = {
-    "14/sync/busy": _ALONE,
-    "14/poll/busy": _ALONE,
     "14/poll/lock-free/tx": _LINUX,
     "14/poll/lock-free/rx": _LINUX,
 }

@@ -7,13 +7,14 @@ a choice carries the seed of its choices.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from netmap_spec.abi import api14
 
-from ...core.choice import seeded
-from ...gen14.world import World
+from ...core.choice import Choose, seeded
+from ...gen14.world import Result, World
 from ..subject import Operation, Unit
 
 #: What descriptors are bound to, by letter: pipes and their ends, wires with host rings, shared wires.
@@ -57,6 +58,12 @@ def is_bound(world: World, fd: str) -> bool:
     return any(held == fd and s.files[file].adapter for (_, held), file in s.holders.items())
 
 
+def is_down(world: World, name: str) -> bool:
+    """Is the interface of this name down? What a REGISTER finds then is not modelled."""
+    na = world.system().adapters.get(name)
+    return na is not None and bool(na.interface)
+
+
 def exists(world: World, op: str, args: dict[str, Any]) -> bool:
     """Are the descriptor and the ring there that the operation names?"""
     if op == "open":
@@ -64,7 +71,7 @@ def exists(world: World, op: str, args: dict[str, Any]) -> bool:
     if "fd" in args and not is_open(world, args["fd"]):
         return False
     if op == "register":
-        return not is_bound(world, args["fd"])
+        return not is_bound(world, args["fd"]) and not is_down(world, args["fields"]["name"])
     if op in STORES:
         if not is_bound(world, args["fd"]):
             return False
@@ -84,7 +91,12 @@ def draw(world: World, profile: str, rng: Random) -> Unit:
 
 
 _KINDS = ["put"] * 6 + ["release"] * 6 + ["txsync", "rxsync", "poll"] * 4 + ["exchange"] * 3
-_KINDS += ["frame"] * 4 + ["tau"] * 3 + ["frames", "forward", "bind", "bind", "close", "unbound"]
+_KINDS += (
+    ["overlap", "link", "reset"]
+    + ["frame"] * 4
+    + ["tau"] * 3
+    + ["frames", "forward", "bind", "bind", "close", "unbound"]
+)
 
 
 def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
@@ -102,6 +114,11 @@ def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
         size, port = rng.choice((14, 60, 1514, 1514, 2048, 3000)), rng.choice(("v0", "v1"))
         side = rng.choice(("wire", "host"))
         return (("frame", {"port": port, "side": side, "bytes": size, "choose": choose}),)
+    if kind == "link":
+        port = rng.choice(("v0", "v1"))
+        return (("link", {"port": port, "up": is_down(world, port) or rng.random() < 0.5, "choose": choose}),)
+    if kind == "reset":
+        return (("reset", {"port": rng.choice(("v0", "v1", "p0")), "choose": choose}),)
     if kind == "tau":
         return (("tau", {"choose": choose}),)
     if kind == "frames":
@@ -112,6 +129,11 @@ def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
         return (("close", {"fd": fd}),) if rng.random() < 0.5 else ()
     if kind in ("txsync", "rxsync"):
         return ((kind, {"fd": fd, "choose": choose}),)
+    if kind == "overlap":  # another call of the same descriptor comes while a sync is half done
+        inner = rng.choice(("txsync", "rxsync", "poll"))
+        events = rng.choice((["in"], ["out"], ["in", "out"]))
+        t = rng.choice(("tx", "rx"))
+        return (("overlap", {"fd": fd, "t": t, "op": inner, "events": events, "choose": choose}),)
     if kind == "poll":
         events = [e for e in ("in", "out", "rdnorm", "wrnorm") if rng.random() < 0.4]
         return (("poll", {"fd": fd, "events": events, "choose": choose}),)
@@ -213,6 +235,16 @@ STORES = {
 }
 
 
+def _overlap(world: World, args: dict[str, Any], choose: Choose) -> Result:
+    """A sync that is half done when another call of the same descriptor is made; both calls' rules."""
+    begun = world.begin_sync(args["fd"], args["t"], choose, "main")
+    if isinstance(begun, Result):
+        return begun
+    inner = make(world, args["op"], args)
+    done = begun.finish()
+    return replace(done, fired=(*inner.fired, *done.fired))
+
+
 def make(world: World, op: str, args: dict[str, Any]) -> Any:
     """Make one operation; a :class:`~...gen14.result.Result` for calls, ``None`` for stores."""
     if op in STORES:
@@ -232,6 +264,12 @@ def make(world: World, op: str, args: dict[str, Any]) -> Any:
             return world.rxsync(args["fd"], choose)
         case "poll":
             return world.poll(args["fd"], frozenset(args["events"]), choose)
+        case "overlap":
+            return _overlap(world, args, choose)
+        case "link":
+            return world.link(args["port"], args["up"], choose)
+        case "reset":
+            return world.reset(args["port"], choose)
         case "frame":
             return world.frame(args["port"], args["side"], bytes(args["bytes"]), choose)
         case "tau":

@@ -13,6 +13,7 @@ from .. import request
 from ..bind import Faulted, Refused
 from ..request import Request
 from ..state import Adapter, System
+from ..stop import GONE
 from . import nic_mode
 from .ops import Asked
 
@@ -62,7 +63,7 @@ def find(asked: Asked) -> str:
     s, req, fired = asked.s, asked.req, asked.fired
     fired.append(request.NAME_PORT)
     na = s.adapters.get(req.name)
-    if na is None:
+    if na is None or na.interface == GONE:
         fired.append(NO_PORT)
         raise Refused("ENXIO")
     if na.kind != "nic":
@@ -70,6 +71,8 @@ def find(asked: Asked) -> str:
     if s.ports[na.name].host_only:
         fired.append(HOST_ONLY)
         raise Refused("EINVAL")
+    if na.interface:
+        raise NotModelled("14/nic/register/down", f"{na.name} is bound while it is down")
     na = nic_mode.choose_driver(s, na, fired)
     check_mem(na, req)
     if na.fds == 0:

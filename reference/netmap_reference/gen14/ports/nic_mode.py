@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from ...core.effects import Protocol
 from ...core.outcome import NotModelled
 from ...core.step import rule
-from .. import bind, memory
+from .. import bind
 from ..bind import Refused, krings_of, mode_commit
 from ..state import RX, TX, Adapter, File, KringState, System
-from . import nic, pipe_ends, wire
+from . import interface, nic, pipe_ends, wire
 from .driver import DRIVERS, mtu_fits
 from .ops import PortOps
 
@@ -99,14 +99,13 @@ def registered(s: System, name: str, fired: list[str], switches: frozenset[str])
             s.adapters[na.peer] = replace(s.adapters[na.peer], peer_ref=False)
         mode_commit(s, s.adapters[name])
     else:
+        if not s.ports[name].driver.copies:
+            wire.unsure(s, name)  # the device of a driver may be reset as a whole
         for k in list(krings_of(s, na, hardware_only=True)):
             if k.pending and not k.on:
                 if not s.ports[name].driver.copies:
-                    step = nic.netmap_reset(k.pos, k.t == TX)
-                    fired.extend(step.fired)
-                    slots = memory.read_slots(s.regions[na.mem], bind.ring_at(s, k), k.pos.n)
-                    desc = tuple(x.buf_idx for x in slots) if k.t == RX else ()
-                    k = replace(k, pos=step.state.kring, hwofs=step.state.hwofs, desc=desc)
+                    k, rules = interface.reset_ring(s, k)
+                    fired.extend(rules)
                 bind.put(s, replace(k, announced=0, on=True))
     s.adapters[name] = replace(s.adapters[name], on=True)
     fired.append(ON)

@@ -15,6 +15,7 @@ from .. import memory, request
 from ..bind import Refused, free_number, hold
 from ..request import Request, Shape
 from ..state import Adapter, System
+from ..stop import GONE
 from . import nic_mode
 from .nic_get import check_mem
 from .ops import Asked
@@ -51,6 +52,8 @@ def _pipe(s: System, req: Request, port: request.PortName, fired: list[str]) -> 
     if port.base not in s.adapters:
         shape = _make_parent(s, req, port.base, shape, fired)
     parent = s.adapters[port.base]
+    if parent.interface == GONE:
+        raise NotModelled("14/nic/detach/parent", f"the parent of {req.name} has gone")
     if parent.kind == "nic":
         parent = nic_mode.choose_driver(s, parent, fired)
     check_mem(parent, req)

@@ -22,12 +22,14 @@ from .driver import GENERIC, Driver, on_wire
 from .nic import rx_room, tx_pending
 
 GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
+LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 
 SENT = rule("14/wire/sent", clause="14.nic.order", source=f"{GENERIC_C}:687-771")
 UNSENT = rule("14/wire/not-sent", clause="14.nic.lengths", source=f"{GENERIC_C}:754-767")
 TO_HOST = rule("14/wire/to-host", clause="14.nic.netmap-mode", source=f"{GENERIC_C}:828-831")
 LOST = rule("14/wire/lost", clause="14.nic.loss", source=f"{GENERIC_C}:833-844")
+UNHEARD = rule("14/wire/unheard", clause="14.nic.down", source=f"{LINUX_C}:163-165")
 ARRIVE = rule("14/wire/arrived", clause="14.poll.wakeup", source=f"{GENERIC_C}:845-863")
 COMPLETE = rule("14/wire/completed", clause="14.poll.wakeup", source=f"{NETMAP_C}:4471-4498")
 
@@ -99,7 +101,9 @@ def send(s: System, port: str, frames: Iterable[bytes], where: str, choose: Choo
 
 
 def arrive(s: System, port: str, frames: Iterable[bytes], choose: Choose) -> list[str]:
-    """Frames come to a port on its wire; the rules fired."""
+    """Frames come to a port on its wire; the rules fired. Nobody hears them while the port is down."""
+    if port not in s.adapters or s.adapters[port].interface:
+        return [UNHEARD for _ in frames]
     na: Adapter = s.adapters[port]
     fired = []
     for data in frames:
@@ -120,6 +124,19 @@ def forget(s: System, port: str, r: int) -> None:
     """A receive ring leaves netmap mode: what was on its way to it is lost."""
     w: Wire = s.ports[port]
     s.ports[port] = replace(w, incoming=(*w.incoming[:r], (), *w.incoming[r + 1 :]))
+
+
+def unsure(s: System, port: str) -> None:
+    """The device starts again or does not listen: what was on its way may be lost."""
+    w: Wire = s.ports[port]
+    rings = tuple(tuple(Frame(f.data, True) for f in ring) for ring in w.incoming)
+    s.ports[port] = replace(w, incoming=rings)
+
+
+def lose(s: System, port: str) -> None:
+    """Nothing that was on its way to a port arrives any more."""
+    w: Wire = s.ports[port]
+    s.ports[port] = replace(w, incoming=((),) * len(w.incoming), partial=(b"",) * len(w.partial))
 
 
 def take(s: System, k: KringState, room: int, buf_size: int, choose: Choose) -> tuple[list[bytes], list[str]]:
@@ -151,7 +168,7 @@ def take(s: System, k: KringState, room: int, buf_size: int, choose: Choose) -> 
 
 def movable(s: System, k: KringState) -> int:
     """Frames whose arrival, or slots whose completion, the environment can still announce at a ring."""
-    if k.host or k.pipe or not k.on or k.adapter not in s.ports:
+    if k.host or k.pipe or not k.on or k.adapter not in s.ports or s.adapters[k.adapter].interface:
         return 0
     if k.t == TX:
         return tx_pending(k.pos) - k.announced
@@ -167,7 +184,7 @@ def owed(s: System, k: KringState) -> str:
     Due once the environment is quiet and the ring was synced: every slot handed over is completed, every
     frame that cannot have been lost is reported unless the ring is full.
     """
-    if k.host or k.pipe or not k.on or k.adapter not in s.ports:
+    if k.host or k.pipe or not k.on or k.adapter not in s.ports or s.adapters[k.adapter].interface:
         return ""
     if k.t == TX:
         return "14.nic.reclaim" if tx_pending(k.pos) else ""
