@@ -52,7 +52,7 @@ CAPABILITIES = {
     "wire": "the environment delivers frames to a NIC's wire and collects what came out there",
     "peer": "two NIC ports can be the ends of one wire",
     "host": "the environment delivers frames to a port's host side and collects what came out there",
-    "drivers": "a scenario can choose the driver of a port, reset its device, take it down and up, and remove it",
+    "drivers": "a scenario can choose a port's driver, reset its device, take it down and up, and remove it",
     "parameters": "module parameters can be set",
     "io": "read and write can be called on a descriptor",
     "threads": "one thread may sleep in poll while another calls",

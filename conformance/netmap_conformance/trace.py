@@ -34,8 +34,8 @@ host_rx_rings options``
 ``txsync`` · ``rxsync`` · ``poll events timeout_ms how`` (``how``: poll, select or epoll)
 ``frame port side hex`` (the environment delivers a frame to the wire or host side) · ``frames port side``
     (collect what came out there) · ``link port up`` (its interface) ·
-    ``reset port`` (its device starts again) · ``detach port`` (its driver goes) · ``sysctl name value`` · ``env action …`` (2011:
-    nic_tx, irq …)
+    ``reset port`` (its device starts again) · ``detach port`` (its driver goes) ·
+    ``sysctl name value`` · ``env action …`` (2011: nic_tx, irq …)
 ``join actor`` · ``kill actor`` · ``sleep ms`` (wait for an actor's calls, end its process, let time pass)
 ``lost number`` (a recording has a hole here) · ``env action …`` also stands for shell commands, parameters
     and packet sockets of recordings

@@ -75,9 +75,9 @@ def start(c: Candidate, call: Call, context: Context) -> Iterator[Candidate]:
 def left_out(
     c: Candidate, call: Call, taken: frozenset[str], done: Return | None, context: Context
 ) -> Iterator[Attempt]:
-    """The ways a sync or poll goes that finds rings ``taken`` by another call: it leaves them out (14.sync.busy).
+    """The ways a sync or poll goes that finds rings ``taken`` by another call (14.sync.busy).
 
-    Any one of them may be taken at that moment, or all.
+    It leaves them out. Any one of them may be taken at that moment, or all.
     """
     if not taken or call.n in c.started:
         return
