@@ -20,7 +20,7 @@ from .trace import See
 TEXT = frozenset(
     (
         *("ring", "ring2", "fd2", "name", "request", "port", "side", "hex", "how", "prot", "flags", "mode"),
-        *("events", "actor", "to", "options", "src", "dst", "at", "op", "fd"),
+        *("events", "actor", "to", "options", "src", "dst", "at", "op", "fd", "point"),
     )
 )
 _POSITION = re.compile(r"^(?P<base>head|cur|tail|num)(?P<by>(?:[+-]\d+)*)$")

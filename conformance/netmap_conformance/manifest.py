@@ -54,6 +54,7 @@ CAPABILITIES = {
     "host": "the environment delivers frames to a port's host side and collects what came out there",
     "drivers": "a scenario can choose a port's driver, reset its device, take it down and up, and remove it",
     "parameters": "module parameters can be set",
+    "injection": "an internal step of the next request can be made to fail",
     "io": "read and write can be called on a descriptor",
     "threads": "one thread may sleep in poll while another calls",
     "processes": "another process can open the device, and be killed",

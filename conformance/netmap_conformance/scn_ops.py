@@ -56,6 +56,7 @@ FORMS = {
     "link": "link PORT up|down",
     "reset": "reset PORT",
     "detach": "detach PORT",
+    "fail": "fail POINT [PASSES]",
     "settle": "settle",
     "bg": "bg NAME OP …",
     "proc": "proc NAME OP;OP …",
@@ -417,6 +418,9 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "link": (_on_off, 2, 2),
     "reset": (_make_port, 1, 1),
     "detach": (_make_port, 1, 1),
+    "fail": (
+        lambda w: ("", {"point": w[0], "passes": _int(w[1], "number of passes") if len(w) > 1 else 0}), 1, 2
+    ),
     "settle": (_nothing, 0, 0),
     "join": (lambda w: ("", {"actor": w[0]}), 1, 1),
     "kill": (lambda w: ("", {"actor": w[0]}), 1, 1),

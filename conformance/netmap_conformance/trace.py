@@ -39,6 +39,8 @@ host_rx_rings options``
 ``join actor`` · ``kill actor`` · ``sleep ms`` (wait for an actor's calls, end its process, let time pass)
 ``lost number`` (a recording has a hole here) · ``env action …`` also stands for shell commands, parameters
     and packet sockets of recordings
+``fail point passes``
+    in the next request the internal step ``point`` fails, after ``passes`` of it that go well
 ``settle``
     drive the environment to a fixpoint; afterwards every "must eventually" clause is due.
 """

@@ -255,6 +255,7 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "write": lambda c, call, choose, actor: c.world.write(call.fd, actor),
     "ioctl": lambda c, call, choose, actor: c.world.ioctl(call.fd, int(call.args["code"]), actor),
     "sysctl": lambda c, call, choose, actor: _parameter(c, str(call.args["name"]), str(call.args["value"])),
+    "fail": lambda c, call, choose, actor: c.world.fail(str(call.args["point"]), int(call.args["passes"])),
     "env": _env,
     "link": _interface,
     "reset": _interface,

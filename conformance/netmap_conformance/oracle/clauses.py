@@ -40,6 +40,7 @@ OPERATIONS = {
     "write": "14.control.not-a-stream",
     "ioctl": "14.control.not-a-stream",
     "sysctl": "14.control.parameters",
+    "fail": "14.failure.undone",
     "env": "14.control.parameters",
 }
 #: What only a store of the application can have done: the region is shared and the kernel left it alone.

@@ -212,6 +212,13 @@ class ReferenceTarget(Api14Target):
     def sys_sysctl(self, call: Call) -> Return:
         return self._done(call, self._world.sysctl(call.args["name"], call.args["value"]))
 
+    def sys_fail(self, call: Call) -> Return:
+        """Only arms the failure: it happens in the next request."""
+        try:
+            return self._done(call, self._world.fail(call.args["point"], call.args["passes"]))
+        except ValueError as error:
+            raise TargetError(f"reference: {error}", status=2) from None
+
     # --- waiting --------------------------------------------------------------------------------
 
     def sys_poll(self, call: Call) -> Return | None:

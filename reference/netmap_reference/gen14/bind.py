@@ -15,7 +15,8 @@ from netmap_spec.abi import api14
 
 from ..core.step import rule
 from ..core.words import u32
-from . import memory
+from . import failure, memory
+from .failure import Faulted, Refused, may_fail, point
 from .memory import Allocator
 from .request import Rings
 from .ring import Kring, Slot
@@ -23,6 +24,8 @@ from .state import DIRECTIONS, RX, TX, Adapter, File, KringState, System, ring_n
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 MEM2_C = memory.MEM2_C
+
+__all__ = ["Faulted", "Refused"]
 
 KRINGS = rule("14/bind/krings_create", clause="14.memory.fresh-ring", source=f"{NETMAP_C}:849-943")
 RING_REAL = rule(
@@ -34,23 +37,24 @@ RING_FAKE = rule(
 RING_GONE = rule("14/bind/rings_delete", clause="14.memory.returned", source=f"{MEM2_C}:2053-2082")
 EXCLUSIVE = rule("14/bind/krings_get/busy", clause="14.register.exclusive", source=f"{NETMAP_C}:2082-2089")
 SHARED = rule("14/bind/krings_get/bound", clause="14.register.exclusive", source=f"{NETMAP_C}:2094-2099")
+
+#: The netmap_if of a request that fails late names the extra buffers of its last owner.
+STALE_HEAD = "14.stale-bufs-head"
+AS_WRITTEN = frozenset({STALE_HEAD})
+
+STALE_FREED = rule(
+    "14/bind/if_delete/stale-chain",
+    clause="14.failure.no-early-use",
+    source=f"{MEM2_C}:2161-2171",
+    switch=STALE_HEAD,
+)
+
+#: The krings of a port are one block of memory.
+KRINGS_MEMORY = point("krings", "ENOMEM", source=f"{NETMAP_C}:873-877")
+RING_MEMORY = point("memory.ring", "ENOMEM", source=f"{MEM2_C}:1999-2003")
+BUFS_MEMORY = point("memory.buffers", "ENOMEM", source=f"{MEM2_C}:2025-2028")
+IF_MEMORY = point("memory.netmap-if", "ENOMEM", source=f"{MEM2_C}:2112-2116")
 IF_NEW = rule("14/bind/if_new", clause="14.register.nifp", source=f"{MEM2_C}:2092-2159")
-
-
-class Refused(Exception):
-    """A request fails with this errno; what it did so far is undone by its caller."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-class Faulted(Exception):
-    """The kernel faults at these source lines."""
-
-    def __init__(self, lines: str) -> None:
-        super().__init__(lines)
-        self.lines = lines
 
 
 def krings_of(s: System, na: Adapter, hardware_only: bool = False) -> Iterator[KringState]:
@@ -80,6 +84,7 @@ def krings_create(s: System, na: Adapter, fired: list[str]) -> None:
     """All krings of a port: transmit rings start with every slot but one free, receive rings empty."""
     if na.created:
         return
+    may_fail(s, KRINGS_MEMORY, fired)
     for t in DIRECTIONS:
         n = na.slots(t)
         tail = u32(n - 1) if t == TX else 0
@@ -105,7 +110,8 @@ def krings_delete(s: System, name: str) -> None:
 def krings_get(s: System, f: File, fired: list[str]) -> None:
     """Bind a descriptor to its krings.
 
-    EBUSY when one of them has an exclusive user, or has users and we want it alone.
+    EBUSY when one of them has an exclusive user, or has users and we want it alone. Taken back together with
+    the ring objects that are made for it.
     """
     for k in selected(s, f):
         if k.exclusive or (k.users > 0 and f.exclusive):
@@ -114,6 +120,14 @@ def krings_get(s: System, f: File, fired: list[str]) -> None:
     for k in list(selected(s, f)):
         put(s, replace(k, users=k.users + 1, exclusive=f.exclusive, pending=True))
     fired.append(SHARED)
+    failure.undo(s, "bind.users", lambda: _unbind(s, f))
+
+
+def _unbind(s: System, f: File) -> None:
+    """Undo :func:`krings_get`, :func:`rings_create` and :func:`update_hostrings_mode`."""
+    krings_put(s, f)
+    update_hostrings_mode(s, s.adapters[f.adapter])
+    rings_delete(s, f.adapter, [])
 
 
 def krings_put(s: System, f: File) -> None:
@@ -157,6 +171,18 @@ def hold(s: System, mem: int, by: int) -> None:
     s.allocators[mem] = replace(a, refs=a.refs + by)
 
 
+def memory_put(s: System, mem: int) -> None:
+    """Drop one reference to a region; the last one frees its identifier."""
+    a = s.allocators[mem]
+    if a.refs > 1:
+        s.allocators[mem] = replace(a, refs=a.refs - 1)
+        return
+    ids = sorted(s.allocators)
+    del s.allocators[mem], s.regions[mem]
+    if s.last_mem == mem:
+        s.last_mem = ids[ids.index(mem) - 1]
+
+
 def free_number(s: System) -> int:
     """The smallest adapter number that is free."""
     taken = {na.number for na in s.adapters.values()}
@@ -190,12 +216,14 @@ def rings_create(s: System, name: str, fired: list[str]) -> None:
         n = k.pos.n
         step = memory.obj_malloc(a.ring_pool, api14.netmap_ring.SIZE + n * api14.netmap_slot.SIZE)
         fired.extend(step.fired)
+        may_fail(s, RING_MEMORY, fired)
         if not step.outcome.ok:
             raise Refused("ENOMEM")
         a = replace(a, ring_pool=step.state.pool)
         k = replace(k, ring=step.state.index)
         indices: tuple[int, ...] = (0,) * n
         if not k.fake:
+            may_fail(s, BUFS_MEMORY, fired)
             taken = memory.take(a.buf_pool, n)
             if len(taken.indices) < n:
                 fired.append(memory.EXHAUSTED)
@@ -232,9 +260,10 @@ def rings_delete(s: System, name: str, fired: list[str]) -> None:
 # --- netmap_if --------------------------------------------------------------------------------
 
 
-def if_new(s: System, f: File, fired: list[str]) -> int:
+def if_new(s: System, f: File, fired: list[str], switches: frozenset[str]) -> int:
     """A descriptor's own netmap_if. Offsets of its rings count from the object itself; 0 stands for a ring it
-    is not bound to; transmit rings come first.
+    is not bound to; transmit rings come first. It has no extra buffers yet; as written (STALE_HEAD)
+    ``ni_bufs_head`` is the last owner's until the request has come to them.
 
     ENOMEM when no object is left. Source: netmap_mem2_if_new.
     """
@@ -243,6 +272,7 @@ def if_new(s: System, f: File, fired: list[str]) -> int:
     total = na.all_rings(TX) + na.all_rings(RX)
     step = memory.obj_malloc(a.if_pool, api14.netmap_if.SIZE + 8 * total)
     fired.extend((*step.fired, IF_NEW))
+    may_fail(s, IF_MEMORY, fired)
     if not step.outcome.ok:
         raise Refused("ENOMEM")
     s.allocators[na.mem] = a = replace(a, if_pool=step.state.pool)
@@ -250,6 +280,10 @@ def if_new(s: System, f: File, fired: list[str]) -> int:
     nifp.ni_name = na.label or na.name
     nifp.ni_tx_rings, nifp.ni_rx_rings = na.tx_rings, na.rx_rings
     nifp.ni_host_tx_rings, nifp.ni_host_rx_rings = na.host_tx_rings or 1, na.host_rx_rings or 1
+    if STALE_HEAD not in switches:
+        nifp.ni_bufs_head = 0
+    index = step.state.index
+    failure.undo(s, "bind.netmap-if", lambda: _if_undo(s, f, index, fired))
     position = 0
     for t in (TX, RX):
         first, last = f.range(t)
@@ -258,14 +292,21 @@ def if_new(s: System, f: File, fired: list[str]) -> int:
             bound = k.ring >= 0 and first <= i < last
             nifp.ring_ofs[position] = a.ring_offset(k.ring) - nifp.off if bound else 0
             position += 1
-    return step.state.index
+    return index
 
 
-def if_delete(s: System, f: File) -> None:
+def _if_undo(s: System, f: File, index: int, fired: list[str]) -> None:
+    a = allocator(s, f.adapter)
+    if api14.netmap_if(s.regions[a.id], a.if_offset(index)).ni_bufs_head:
+        fired.append(STALE_FREED)
+    if_delete(s, f, index)
+
+
+def if_delete(s: System, f: File, nifp_index: int) -> None:
     """Free a descriptor's netmap_if and the chain of extra buffers its ``ni_bufs_head`` names now."""
     mem = s.adapters[f.adapter].mem
     a = s.allocators[mem]
-    nifp = api14.netmap_if(s.regions[mem], a.if_offset(f.nifp))
+    nifp = api14.netmap_if(s.regions[mem], a.if_offset(nifp_index))
     if nifp.ni_bufs_head:
         a = memory.extra_free(a, s.regions[mem], nifp.ni_bufs_head)
-    s.allocators[mem] = replace(a, if_pool=memory.obj_free(a.if_pool, f.nifp).state)
+    s.allocators[mem] = replace(a, if_pool=memory.obj_free(a.if_pool, nifp_index).state)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ..core.step import rule
 from . import bind, memory, stop
-from .bind import krings_put, rings_delete
+from .bind import krings_put, memory_put, rings_delete
 from .ports import monitor_ends
 from .ports.table import ops
 from .state import RX, TX, System
@@ -60,10 +60,12 @@ def unregister(s: System, file: int, fired: list[str], switches: frozenset[str])
     if na.fds == 0:
         fired.append(LAST)
         ops(na).krings_delete(s, name, fired, switches)
+        na = s.adapters[name]
+        s.adapters[name] = replace(na, host_tx_rings=int(na.host_rings), host_rx_rings=int(na.host_rings))
     na = s.adapters[name]
     many = tuple(f.range(t)[1] - f.range(t)[0] > 1 for t in (RX, TX))
     s.adapters[name] = replace(na, si_users=(na.si_users[0] - many[0], na.si_users[1] - many[1]))
-    bind.if_delete(s, f)
+    bind.if_delete(s, f, f.nifp)
     step = memory.deref(s.allocators[na.mem])
     s.allocators[na.mem] = step.state
     fired.extend((*step.fired, UNREGISTER))
@@ -78,15 +80,3 @@ def adapter_put(s: System, name: str, fired: list[str]) -> None:
     ops(na).destroy(s, name, fired, lambda other: adapter_put(s, other, fired))
     del s.adapters[name]
     memory_put(s, na.mem)
-
-
-def memory_put(s: System, mem: int) -> None:
-    """Drop one reference to a region; the last one frees its identifier."""
-    a = s.allocators[mem]
-    if a.refs > 1:
-        s.allocators[mem] = replace(a, refs=a.refs - 1)
-        return
-    ids = sorted(s.allocators)
-    del s.allocators[mem], s.regions[mem]
-    if s.last_mem == mem:
-        s.last_mem = ids[ids.index(mem) - 1]

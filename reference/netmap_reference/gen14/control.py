@@ -14,7 +14,7 @@ from typing import Any
 from ..core.memory import Region
 from ..core.outcome import NotModelled
 from ..core.step import rule
-from . import memory, register, request, requests
+from . import failure, memory, register, request, requests
 from .bind import Refused
 from .ports import nic_get
 from .ports.ops import Asked
@@ -47,10 +47,12 @@ def found(ctx: Ctl, **changes: Any) -> Iterator[Adapter]:
     if req.mem_id and req.mem_id not in s.allocators:
         ctx.fired.append(register.MEM_ID)
         raise Refused("EINVAL")
-    before = s.clone()
     asked = Asked(s, req, ctx.fired, ctx.switches - {nic_get.HOST_RINGS_OVERRUN}, find, after=ctx.afterwards)
-    yield s.adapters[find(asked)]
-    s.restore(before)
+    start = failure.mark(s)
+    name = find(asked)
+    register.adapter_get(s, name)
+    yield s.adapters[name]
+    failure.unwind(s, ctx.fired, ctx.switches, start)
     for left in ctx.afterwards:
         ctx.fired.extend(left(s))
 

@@ -6,8 +6,8 @@ code does; each switch is one deviation, described at the clause it breaks.
 
 from __future__ import annotations
 
-from . import legacy, poll, requests, ring, stop, sync
-from .ports import monitor_ends, nic_get, null, pipe_ends
+from . import bind, legacy, poll, requests, ring, stop, sync
+from .ports import monitor_ends, nic_get, null, pipe_ends, pipe_get
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
@@ -17,8 +17,10 @@ AS_WRITTEN: frozenset[str] = (
     | sync.AS_WRITTEN
     | stop.AS_WRITTEN
     | poll.AS_WRITTEN
+    | bind.AS_WRITTEN
     | nic_get.AS_WRITTEN
     | null.AS_WRITTEN
     | pipe_ends.AS_WRITTEN
     | monitor_ends.AS_WRITTEN
+    | pipe_get.AS_WRITTEN
 )

@@ -14,13 +14,15 @@ from dataclasses import replace
 from netmap_spec.abi import api14
 
 from ..core.step import rule
-from . import bind, memory, options, request, requests
+from . import bind, failure, memory, options, request, requests
 from .bind import Refused, krings_get, rings_create
+from .close import adapter_put, unregister
+from .failure import may_fail, point
 from .ports.ops import Asked
 from .ports.table import find, ops
 from .request import Request
 from .requests import Ctl
-from .state import DIRECTIONS, RX, TX, File
+from .state import DIRECTIONS, RX, TX, File, System
 
 NETMAP_C = request.NETMAP_C
 
@@ -29,6 +31,8 @@ BOUND_TWICE = rule("14/register/already-bound", clause=_BOUND, source=f"{NETMAP_
 BOUND = rule("14/register/bound", clause="14.register.result", source=f"{NETMAP_C}:2872-2916")
 NOTHING_LEFT = rule("14/register/refused", clause="14.register.failure", source=f"{NETMAP_C}:2692-2708")
 SHAPE = ("tx_slots", "rx_slots", "tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings")
+MEMORY_GROUP = point("memory.group", "ENOMEM", source=f"{memory.MEM2_C}:339-341,732-757")
+MEMORY_FINALIZED = point("memory.finalize", "ENOMEM", source=f"{memory.MEM2_C}:345-363,1633-1668")
 MEM_ID = rule("14/register/mem-id/unknown", clause="14.memory.ids", source=f"{NETMAP_C}:2826-2837")
 
 
@@ -47,10 +51,10 @@ def register(ctx: Ctl) -> None:
         fired.append(MEM_ID)
         raise Refused("EINVAL")
     name = find(Asked(s, req, fired, ctx.switches, find, after=ctx.afterwards))
-    na = s.adapters[name]
-    # The reference the descriptor holds; a pipe end that was just made is held by it alone.
-    s.adapters[name] = replace(na, refs=na.refs + 1)
+    adapter_get(s, name)
+    start = failure.mark(s)
     f = s.files[ctx.file] = bind_file(ctx, name, req)
+    failure.settle(s, "register.bound", lambda: _unbind(ctx), start)
     options.apply(ctx, "CSB")
     na = s.adapters[name]
     a = s.allocators[na.mem]
@@ -72,6 +76,19 @@ def register(ctx: Ctl) -> None:
     ctx.body |= {"nr_offset": nifp.off, "nr_memsize": a.memsize, "nr_mem_id": a.id, "nr_extra_bufs": extra}
 
 
+def adapter_get(s: System, name: str) -> None:
+    """Refer to a port that was found or made; a request that fails lets go of it again."""
+    na = s.adapters[name]
+    s.adapters[name] = replace(na, refs=na.refs + 1)
+    failure.undo(s, "adapter.reference", lambda: adapter_put(s, name, []))
+
+
+def _unbind(ctx: Ctl) -> None:
+    """Undo :func:`bind_file` and what was done to the bound descriptor since (netmap_do_unregif)."""
+    unregister(ctx.s, ctx.file, ctx.fired, ctx.switches)
+    ctx.s.files[ctx.file] = File()
+
+
 # --- binding the file -------------------------------------------------------------------------
 
 
@@ -80,7 +97,10 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     s, fired = ctx.s, ctx.fired
     na = s.adapters[name]
     a = s.allocators[na.mem]
+    may_fail(s, MEMORY_GROUP, fired)
+    may_fail(s, MEMORY_FINALIZED, fired)
     s.allocators[na.mem] = replace(a, active=a.active + 1)
+    failure.undo(s, "memory.active", lambda: _mem_drop(s, na.mem))
     step = request.ring_range(
         bind.ring_counts(na),
         req.mode,
@@ -105,12 +125,14 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     first = na.fds == 0
     if first:
         ops(na).check(s, na, f, fired)
+        start = failure.mark(s)
         ops(na).krings_create(s, name, fired)
+        failure.settle(s, "bind.krings", lambda: ops(na).krings_delete(s, name, [], ctx.switches), start)
     krings_get(s, f, fired)
     rings_create(s, name, fired)
     ctx.binding = f
     options.apply(ctx, "OFFSETS")
-    f = replace(f, nifp=bind.if_new(s, f, fired))
+    f = replace(f, nifp=bind.if_new(s, f, fired, ctx.switches))
     bind.update_hostrings_mode(s, s.adapters[name])
     if first or bind.mode_pending(s, f):
         ops(na).register(s, name, fired, ctx.switches)
@@ -118,6 +140,11 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     users = (na.si_users[0] + many[RX], na.si_users[1] + many[TX])
     s.adapters[name] = replace(na, fds=na.fds + 1, si_users=users)
     return f
+
+
+def _mem_drop(s: System, mem: int) -> None:
+    """The descriptor that was to be bound uses its region no more (netmap_mem_drop)."""
+    s.allocators[mem] = memory.deref(s.allocators[mem]).state
 
 
 def _selinfo(f: File, t: str, many: Mapping[str, bool]) -> str:

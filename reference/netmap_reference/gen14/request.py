@@ -14,6 +14,7 @@ from netmap_spec.abi import api14
 
 from ..core.outcome import errno
 from ..core.step import Step, rule
+from .failure import point
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
@@ -34,6 +35,10 @@ NAME_PIPE = rule("14/register/parse_name/pipe", clause=_NAME, source=f"{PIPE_C}:
 NAME_BRACKET = rule("14/register/parse_name/lone-bracket", clause=_NAME, source=f"{PIPE_C}:681-686")
 NAME_PARENT = rule("14/register/parent_name/refused", clause=_NAME, source=f"{VALE_C}:1431-1452")
 VERSION = rule("14/register/version", clause="14.register.version", source=f"{NETMAP_C}:2774-2779")
+
+COPY_MEMORY = point("request.memory", "ENOMEM", source=f"{NETMAP_C}:3427-3431")
+COPY_IN = point("request.copy-in", "EFAULT", source=f"{NETMAP_C}:3448-3451")
+COPY_OUT = point("request.copy-out", "EFAULT", source=f"{NETMAP_C}:3577-3585")
 
 _CUT = "14.register.sizes"
 CUT = rule("14/register/bound/as-asked", clause=_CUT, source=f"{NETMAP_C}:687-707")

@@ -15,8 +15,8 @@ To plug in, a chapter registers a handler for its request::
         ctx.body["nr_bridge_idx"] = …   # so is the body, when the request succeeds
 
 ``ctx.body`` has every field of the request's body under its C name as it was sent, wrapped to its width. A
-handler that raises :class:`~.bind.Refused` fails the request: the whole system is put back to what it was
-before, the body returns as it was sent. Options are applied with :func:`.options.apply`. A request whose
+handler that raises :class:`~.bind.Refused` fails the request: what its steps did is undone (:mod:`.failure`),
+the body returns as it was sent. Options are applied with :func:`.options.apply`. A request whose
 chapter is not there yet is ``NotModelled``. :func:`run` with ``in_kernel`` is how the legacy requests
 come in: without a body of the user's and without options. Register at import; ``world`` imports every
 chapter.
@@ -34,7 +34,7 @@ from netmap_spec.abi.views import Int
 from ..core.choice import Choose
 from ..core.outcome import NotModelled, errno, fault
 from ..core.step import Step, rule
-from . import options
+from . import failure, options
 from . import request as asking
 from .bind import Faulted, Refused
 from .options import Option, Options
@@ -119,7 +119,7 @@ class Ctl:
     """A request in progress: the system, the open file, what was sent and what will be copied back.
 
     ``name`` is the header's. ``mem`` is the region an option has brought, ``binding`` the file on its way to
-    being bound. ``afterwards`` is called on the restored system when the request has failed: what, as
+    being bound. ``afterwards`` is called on the system when the request has failed: what, as
     written, stays behind; each returns the rules it fired.
     """
 
@@ -289,18 +289,24 @@ def run(
     header = parse_header(fields, kind.size, known)
     body = parse_body(name, kind, fields)
     ctx = Ctl(s, file, name, header.name, dict(body), Options(options.Copy(given)), switches, choose)
+    s.request.choose = choose
     before = s.clone()
     reserved, done, outcome = header.reserved, None, None
-    try:
+
+    def act() -> Result | None:
         _admit(ctx, kind, header, in_kernel)
         ctx.name = header.name[: asking.NAMSIZ - 1]
         done = _carry_out(ctx, known)
-        if header.body == "read-only" and kind.size:
+        copies = kind.size and not in_kernel
+        if copies and (failure.fails(s, asking.COPY_OUT, ctx.fired) or header.body == "read-only"):
             _cannot_copy_back(ctx, given)
+        return done
+
+    try:
+        done = failure.carry_out(s, act, ctx.fired, switches)
     except Refused as refused:
         outcome = errno(refused.name)
         if COPYOUT_LATE not in ctx.fired:
-            s.restore(before)
             for left in ctx.afterwards:
                 ctx.fired.extend(left(s))
         if LEFT_SET in ctx.fired:
@@ -335,6 +341,9 @@ def _admit(ctx: Ctl, kind: Kind, header: Header, in_kernel: bool) -> None:
     if not step.outcome.ok and RESERVED_LEFT in ctx.switches:
         ctx.fired.append(LEFT_SET)
     _refuse(ctx, step)
+    failure.may_fail(ctx.s, asking.COPY_MEMORY, ctx.fired)
+    if kind.size:
+        failure.may_fail(ctx.s, asking.COPY_IN, ctx.fired)
     if kind.size and header.body == "bad":
         ctx.fired.append(BODY_FAULT)
         raise Refused("EFAULT")
@@ -365,5 +374,7 @@ def _carry_out(ctx: Ctl, known: bool) -> Result | None:
 def _cannot_copy_back(ctx: Ctl, sent: tuple[Option, ...]) -> None:
     """The body cannot be written: EFAULT. As written the request has been carried out all the same."""
     ctx.fired.append(COPYOUT_LATE if DONE_THOUGH_FAILED in ctx.switches else COPYOUT)
+    if DONE_THOUGH_FAILED in ctx.switches:
+        failure.forget_all(ctx.s)
     ctx.options.now = options.Copy(sent)
     raise Refused("EFAULT")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.memory import Region
+from .failure import Request
 from .memory import Allocator
 from .ring import Kring
 
@@ -190,6 +191,7 @@ class System:
     woken. ``holders`` maps (process, descriptor) to a file, ``mapped`` likewise for mappings, which keep
     a file alive after its descriptor was closed. ``ports`` holds the environment of each port
     (:mod:`.ports.nic`). ``busy`` are rings that a call in progress has for itself (:mod:`.stop`).
+    ``request`` is what is known of the request in progress (:mod:`.failure`).
     """
 
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -205,6 +207,7 @@ class System:
     last_mem: int = 1
     busy: frozenset[str] = frozenset()
     params: Params = Params()
+    request: Request = field(default_factory=Request)
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""
@@ -224,7 +227,7 @@ def _copy(value: Any) -> Any:
     """A table is copied with its records shared; a region shares its pages; anything else is a value."""
     if isinstance(value, dict):
         return {k: v.clone() if isinstance(v, Region) else v for k, v in value.items()}
-    return value
+    return value.clone() if isinstance(value, Request) else value
 
 
 def _value(value: Any) -> Hashable:
@@ -233,5 +236,5 @@ def _value(value: Any) -> Hashable:
         return frozenset(
             (k, v.key() if isinstance(v, Region) else v) for k, v in value.items() if v != frozenset()
         )
-    found: Hashable = value
+    found: Hashable = value.key() if isinstance(value, Request) else value
     return found

@@ -22,7 +22,7 @@ from ..core.memory import PAGE, Region
 from ..core.outcome import errno
 from ..core.step import rule
 from . import close as closing
-from . import control, legacy, memory, poll, requests, sync
+from . import control, failure, legacy, memory, poll, requests, sync
 from .execute import Execution
 from .notify import interrupt, notify
 from .overlap import Overlap
@@ -187,6 +187,16 @@ class World(WorldView):
         if request not in ("REGIF", "GINFO"):
             raise ValueError(f"'{request}' is neither REGIF nor GINFO")
         return legacy.legacy(self._s, file, request == "GINFO", fields, self.switches, choose)
+
+    def fail(self, point: str, passes: int = 0) -> Result:
+        """In the next request the step ``point`` fails after ``passes`` passes of it that go well.
+
+        Raises ``ValueError`` for a point that no request of this model has; see :mod:`.failure`.
+        """
+        if point not in failure.POINTS or passes < 0:
+            raise ValueError(f"no request can fail at '{point}' after {passes} passes")
+        self._s.request.plan = (*self._s.request.plan, (point, passes))
+        return Result()
 
     def sysctl(self, name: str, value: int) -> Result:
         """Set a module parameter. Raises :class:`~..core.outcome.NotModelled` for most of them."""

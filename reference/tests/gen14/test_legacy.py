@@ -79,9 +79,7 @@ def test_the_same_port_as_a_register_finds(bench: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(("switches", "told"), [(readings.CONTRACT, 14), (readings.AS_WRITTEN, 12)])
-def test_the_version_that_comes_back(
-    bench: Callable[..., Any], switches: frozenset[str], told: int
-) -> None:
+def test_the_version_that_comes_back(bench: Callable[..., Any], switches: frozenset[str], told: int) -> None:
     """Deviation 14.legacy-version-kept (recording legacy_api)"""
     b = bench(switches=switches)
     b.world.open("A")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ...core.outcome import NotModelled
 from ...core.step import rule
-from .. import request
+from .. import failure, request
 from ..bind import Faulted, Refused
 from ..request import Request
 from ..state import Adapter, System
@@ -42,22 +42,6 @@ HOST_ONLY = rule("14/register/host-only", clause="14.register.names", source=f"{
 NO_PORT = rule("14/register/no-such-port", clause="14.register.names", source=f"{NETMAP_C}:1641-1645")
 
 
-def _keep_host_rings(asked: Asked, name: str) -> None:
-    """As written the numbers of host rings a failed request asked for are those of the next one."""
-    na = asked.s.adapters[name]
-    if HOST_RINGS_STICK in asked.switches and not asked.s.ports[name].driver.copies:
-        counts = (na.host_tx_rings, na.host_rx_rings)
-        asked.after.append(lambda s: _stick(s, name, counts))
-
-
-def _stick(s: System, name: str, counts: tuple[int, int]) -> tuple[str, ...]:
-    na = s.adapters[name]
-    if counts == (na.host_tx_rings, na.host_rx_rings):
-        return ()
-    s.adapters[name] = replace(na, host_tx_rings=counts[0], host_rx_rings=counts[1])
-    return (STUCK,)
-
-
 def find(asked: Asked) -> str:
     """The port of that name. ENXIO when there is none, EINVAL when it cannot have rings."""
     s, req, fired = asked.s, asked.req, asked.fired
@@ -78,14 +62,29 @@ def find(asked: Asked) -> str:
     if na.fds == 0:
         host_tx, host_rx = req.host_tx_rings or na.host_tx_rings, req.host_rx_rings or na.host_rx_rings
         if not na.created:
-            s.adapters[na.name] = replace(na, host_tx_rings=host_tx, host_rx_rings=host_rx)
-            _keep_host_rings(asked, na.name)
+            _host_rings(s, na, host_tx, host_rx)
         elif HOST_RINGS_OVERRUN in asked.switches and (
             host_tx > na.host_tx_rings or host_rx > na.host_rx_rings
         ):
             fired.append(OVERRUN)
             raise Faulted("netmap.c:1658-1663, netmap_mem2.c:1981-1984")
     return na.name
+
+
+def _host_rings(s: System, na: Adapter, tx: int, rx: int) -> None:
+    """Take over the numbers of host rings asked for. As written (HOST_RINGS_STICK) they stay though the
+    request fails, except on an emulated adapter, which goes with its last reference."""
+    if (tx, rx) == (na.host_tx_rings, na.host_rx_rings):
+        return
+    switch = "" if s.ports[na.name].driver.copies else HOST_RINGS_STICK
+    failure.undo(s, "nic.host-rings", lambda: _set_host_rings(s, na.name, na), switch, STUCK)
+    s.adapters[na.name] = replace(na, host_tx_rings=tx, host_rx_rings=rx)
+
+
+def _set_host_rings(s: System, name: str, like: Adapter) -> None:
+    s.adapters[name] = replace(
+        s.adapters[name], host_tx_rings=like.host_tx_rings, host_rx_rings=like.host_rx_rings
+    )
 
 
 def check_mem(na: Adapter, req: Request) -> None:

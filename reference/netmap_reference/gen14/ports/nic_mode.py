@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 from ...core.effects import Protocol
 from ...core.outcome import NotModelled
 from ...core.step import rule
-from .. import bind
+from .. import bind, failure
 from ..bind import Refused, krings_of, mode_commit
+from ..failure import may_fail, point
 from ..state import RX, TX, Adapter, File, KringState, System
 from . import interface, nic, pipe_ends, wire
-from .driver import DRIVERS, mtu_fits
+from .driver import DRIVERS, Driver, mtu_fits
 from .ops import PortOps
 
 if TYPE_CHECKING:
     from ..execute import Execution
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
 VETH_H = "luigirizzo/netmap:LINUX/veth_netmap.h@89607e14"
 
 ADMODE_NATIVE = 1
@@ -34,6 +36,9 @@ DRIVER = rule("14/nic/driver/changed", clause="14.nic.driver", source=f"{NETMAP_
 MTU = rule("14/nic/register/mtu", clause="14.nic.mtu", source=f"{NETMAP_C}:2245-2286,2606-2622")
 ON = rule("14/nic/register/on", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4540-4553")
 OFF = rule("14/nic/unregister/off", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4555-4569")
+#: The driver cannot put the port, or one more ring of it, into netmap mode.
+REGISTER = point("nic.register", "ENOMEM", source=f"{NETMAP_C}:2669-2677")
+GENERIC = point("nic.generic", "ENOMEM", source=f"{GENERIC_C}:1075-1147")
 PAIR = rule("14/nic/register/pair", clause="14.nic.veth", source=f"{VETH_H}:103-177")
 
 
@@ -51,9 +56,13 @@ def choose_driver(s: System, na: Adapter, fired: list[str]) -> Adapter:
         raise Refused("EOPNOTSUPP")
     if s.params.admode == ADMODE_GENERIC:
         driver = DRIVERS["emulated"]
+    if driver.copies:
+        may_fail(s, GENERIC, fired)
     peer = w.peer if driver.shares else ""
     if peer and s.adapters[peer].created and not s.ports[peer].driver.shares:
         raise NotModelled("14/nic/veth/mixed", f"{na.name} is native while {peer} is emulated")
+    before = [(n, s.adapters[n].peer, s.ports[n].driver) for n in (na.name, w.peer) if n in s.ports]
+    failure.undo(s, "nic.driver", lambda: _put_back(s, before))
     s.ports[na.name] = replace(w, driver=driver)
     if driver is not w.driver:
         fired.append(DRIVER)
@@ -63,6 +72,13 @@ def choose_driver(s: System, na: Adapter, fired: list[str]) -> Adapter:
         s.adapters[peer] = replace(s.adapters[peer], peer=na.name)
         s.ports[peer] = replace(s.ports[peer], driver=driver)
     return na
+
+
+def _put_back(s: System, before: list[tuple[str, str, Driver]]) -> None:
+    """Undo :func:`choose_driver`."""
+    for name, peer, driver in before:
+        s.adapters[name] = replace(s.adapters[name], peer=peer)
+        s.ports[name] = replace(s.ports[name], driver=driver)
 
 
 def paired(s: System, na: Adapter) -> bool:
@@ -86,13 +102,19 @@ def krings_create(s: System, name: str, fired: list[str]) -> None:
         bind.krings_create(s, na, fired)
     elif not na.created:
         s.adapters[name] = replace(na, peer_ref=True)
+        failure.undo(s, "nic.pair", lambda: _unpair(s, name))
         pipe_ends.krings_create_pair(s, name, fired)
         fired.append(PAIR)
+
+
+def _unpair(s: System, name: str) -> None:
+    s.adapters[name] = replace(s.adapters[name], peer_ref=False)
 
 
 def registered(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
     """Bound rings enter netmap mode, and the port with the first of them."""
     na = s.adapters[name]
+    may_fail(s, REGISTER, fired)
     if paired(s, na):
         pipe_ends.register_rings(s, name, fired, switches)
         if na.fds == 0 and not na.peer_ref:
@@ -135,7 +157,6 @@ def krings_delete(s: System, name: str, fired: list[str], switches: frozenset[st
         pipe_ends.krings_delete_pair(s, name, fired, switches)
         if na.peer_ref:
             s.adapters[name] = replace(s.adapters[name], peer_ref=False)
-    s.adapters[name] = replace(s.adapters[name], host_tx_rings=1, host_rx_rings=1)
 
 
 def sync(x: Execution, k: KringState, force: bool) -> Protocol:

@@ -14,6 +14,7 @@ from ...core.step import Step, rule
 from ...core.words import u32
 from .. import bind, memory
 from ..bind import Faulted, Refused
+from ..failure import may_fail, point
 from ..request import NAMSIZ
 from ..state import RX, TX, Adapter
 from .ops import Asked, PortOps
@@ -28,6 +29,7 @@ AS_WRITTEN = frozenset({SIZES_UNCHECKED})
 _SIZES = "14.null.sizes"
 MADE = rule("14/null/get/made", clause="14.null.register", source=f"{NULL_C}:126-157")
 NO_MEMORY = rule("14/null/get/no-region", clause="14.null.register", source=f"{NULL_C}:121-124")
+MEMORY = point("null.adapter", "ENOMEM", source=f"{NULL_C}:126-130")
 NO_SLOTS = rule("14/null/sizes/no-slots", clause=_SIZES, source=f"{MEM2_C}:2000-2003")
 SLOTLESS = rule(
     "14/null/sizes/slotless-ring-made", clause=_SIZES, source=f"{NULL_C}:140-144", switch=SIZES_UNCHECKED
@@ -73,6 +75,7 @@ def find(asked: Asked) -> str:
         name, "null", number, req.mem_id, req.tx_rings, req.rx_rings, req.tx_slots, req.rx_slots, label=shown
     )
     check_sizes(asked, na)
+    may_fail(s, MEMORY, asked.fired)
     asked.fired.append(MADE)
     bind.hold(s, req.mem_id, 1)
     s.adapters[name] = na

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ...core.effects import Protocol
 from ...core.step import rule
-from .. import bind, memory
+from .. import bind, failure, memory
 from ..bind import (
     krings_delete,
     krings_of,
@@ -41,7 +41,9 @@ PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
 COPIES_FAKE = "14.pipe-copies-fake-ring"
 #: The slots of a packet whose last fragment never came belong to neither end when the pipe goes.
 LEAKS_INCOMPLETE = "14.pipe-leaks-incomplete"
-AS_WRITTEN = frozenset({COPIES_FAKE, LEAKS_INCOMPLETE})
+#: Rings at the other end that a failed request needed stay needed, and stay there if they were made.
+NEEDED_STICKS = "14.pipe-needed-sticks"
+AS_WRITTEN = frozenset({COPIES_FAKE, LEAKS_INCOMPLETE, NEEDED_STICKS})
 
 _ENDS = "14.pipe.ends"
 _SHARED = "14.pipe.shared-buffers"
@@ -53,6 +55,12 @@ COPIED = rule("14/pipe/reg/slots-copied", clause=_SHARED, source=f"{PIPE_C}:432-
 REOPENED = rule("14/pipe/reg/reopened-in-place", clause="14.pipe.reopen", source=f"{PIPE_C}:423-430")
 OVERWRITTEN = rule(
     "14/pipe/reg/empty-slots-copied", clause=_SHARED, source=f"{PIPE_C}:432-438", switch=COPIES_FAKE
+)
+NEEDED = rule(
+    "14/pipe/reg/needed-sticks",
+    clause="14.failure.undone",
+    source=f"{PIPE_C}:397-414",
+    switch=NEEDED_STICKS,
 )
 LEAKED = rule(
     "14/pipe/krings_delete/incomplete-leaked",
@@ -72,6 +80,7 @@ def krings_create_pair(s: System, name: str, fired: list[str]) -> None:
     """Make the krings of both ends and link them ring by ring; the peer's rings own no buffers."""
     peer = s.adapters[name].peer
     bind.krings_create(s, s.adapters[name], fired)
+    failure.undo(s, "pipe.first-krings", lambda: krings_delete(s, name))
     bind.krings_create(s, s.adapters[peer], fired)
     for k in list(krings_of(s, s.adapters[name], hardware_only=True)):
         other = s.krings[ring_name(peer, swap(k.t), k.index)]
@@ -88,6 +97,8 @@ def register_rings(s: System, name: str, fired: list[str], switches: frozenset[s
     """
     na = s.adapters[name]
     fresh = [k for k in krings_of(s, na, hardware_only=True) if k.pending and not k.on]
+    flags = [(r.name, r.fake, r.needed) for k in fresh for r in (s.krings[k.name], s.krings[k.pipe])]
+    failure.undo(s, "pipe.rings", lambda: _unpair(s, name, flags), NEEDED_STICKS, NEEDED, own=True)
     for k in fresh:
         put(s, replace(s.krings[k.pipe], needed=True))
     rings_create(s, na.peer, fired)
@@ -106,6 +117,16 @@ def register_rings(s: System, name: str, fired: list[str], switches: frozenset[s
         # From now on neither ring owns buffers for the ordinary machinery: the pair does.
         put(s, replace(other, fake=True, needed=True))
         put(s, replace(k, fake=True, needed=True))
+
+
+def _unpair(s: System, name: str, flags: list[tuple[str, bool, bool]]) -> None:
+    """Undo :func:`register_rings`: rings are again as fake and as needed as they were, and those that nobody
+    needs go. Nothing is left to do when the request made the pipe: it is gone."""
+    for ring, fake, needed in flags:
+        if ring in s.krings:
+            put(s, replace(s.krings[ring], fake=fake, needed=needed))
+    for end in (name, s.adapters[name].peer) if flags and flags[0][0] in s.krings else ():
+        rings_delete(s, end, [])
 
 
 def register(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:

@@ -11,8 +11,9 @@ from netmap_spec.abi import api14
 from ...core.memory import Region
 from ...core.outcome import NotModelled
 from ...core.step import rule
-from .. import memory, request
-from ..bind import Refused, free_number, hold
+from .. import failure, memory, request
+from ..bind import Refused, free_number, hold, memory_put
+from ..failure import may_fail, point
 from ..request import Request, Shape
 from ..state import Adapter, System
 from ..stop import GONE
@@ -26,6 +27,20 @@ PIPE_MODE = rule("14/register/pipe/mode", clause="14.pipe.modes", source=f"{PIPE
 PIPE_FOUND = rule("14/register/pipe/found", clause="14.pipe.ends", source=f"{PIPE_C}:730-746")
 PIPE_MADE = rule("14/register/pipe/made", clause="14.pipe.ends", source=f"{PIPE_C}:752-850")
 PARENT_MADE = rule("14/register/pipe/parent-made", clause="14.pipe.parent", source=f"{PIPE_C}:693-722")
+
+#: A pipe that cannot be made keeps references to its region: the region is there for ever.
+LEAKS_MEMORY = "14.pipe-leaks-memory"
+AS_WRITTEN = frozenset({LEAKS_MEMORY})
+MEMORY_LEAKED = rule(
+    "14/register/pipe/memory-leaked",
+    clause="14.failure.undone",
+    source=f"{PIPE_C}:773,805,852-857",
+    switch=LEAKS_MEMORY,
+)
+PARENT = point("pipe.parent", "ENXIO", source=f"{PIPE_C}:708-721")
+MASTER_MEMORY = point("pipe.master", "ENOMEM", source=f"{PIPE_C}:756-760")
+MASTER_NAMED = point("pipe.add", "ENOMEM", source=f"{PIPE_C}:792-795")
+SLAVE_MEMORY = point("pipe.slave", "ENOMEM", source=f"{PIPE_C}:798-802")
 
 
 def find(asked: Asked) -> str:
@@ -63,8 +78,15 @@ def _pipe(s: System, req: Request, port: request.PortName, fired: list[str]) -> 
         fired.append(PIPE_FOUND)
         return mine
     step = request.pipe_shape(shape, parent.tx_slots, parent.rx_slots)
-    fired.extend((*step.fired, PIPE_MADE))
     got = step.state
+    start = failure.mark(s)
+    may_fail(s, MASTER_MEMORY, fired)
+    _hold(s, parent.mem)
+    may_fail(s, MASTER_NAMED, fired)
+    may_fail(s, SLAVE_MEMORY, fired)
+    _hold(s, parent.mem)
+    failure.forget(s, start)
+    fired.extend((*step.fired, PIPE_MADE))
     ends = (
         (master, slave, got.tx_rings, got.rx_rings, got.tx_slots, got.rx_slots),
         (slave, master, got.rx_rings, got.tx_rings, got.rx_slots, got.tx_slots),
@@ -76,8 +98,13 @@ def _pipe(s: System, req: Request, port: request.PortName, fired: list[str]) -> 
             parent=parent.name,
         )  # fmt: skip
     s.adapters[parent.name] = replace(parent, refs=parent.refs + 2, pipes=(*parent.pipes, master))
-    hold(s, parent.mem, 2)
     return mine
+
+
+def _hold(s: System, mem: int) -> None:
+    """One end holds its region. As written (LEAKS_MEMORY) it keeps it though the end is not made."""
+    hold(s, mem, 1)
+    failure.undo(s, "pipe.memory", lambda: memory_put(s, mem), LEAKS_MEMORY, MEMORY_LEAKED)
 
 
 def _make_parent(s: System, req: Request, name: str, asked: Shape, fired: list[str]) -> Shape:
@@ -86,6 +113,7 @@ def _make_parent(s: System, req: Request, name: str, asked: Shape, fired: list[s
     Returns the request as the pipe sees it: making the parent has cut it. Source: netmap_vi_create.
     """
     named = request.parent_name(name)
+    may_fail(s, PARENT, fired)
     step = request.parent_shape(asked)
     shape = step.state
     if not named.outcome.ok:
@@ -106,6 +134,7 @@ def _make_parent(s: System, req: Request, name: str, asked: Shape, fired: list[s
             raise Refused("ENXIO")
         s.allocators[mem], s.regions[mem], s.last_mem = made.state, Region(made.state.memsize), mem
     hold(s, mem, 1)
+    failure.undo(s, "pipe.parent", lambda: _unmake_parent(s, name))
     s.adapters[name] = Adapter(
         name,
         "persistent",
@@ -118,3 +147,11 @@ def _make_parent(s: System, req: Request, name: str, asked: Shape, fired: list[s
     )
     fired.extend((*step.fired, PARENT_MADE))
     return shape
+
+
+def _unmake_parent(s: System, name: str) -> None:
+    """A port made for a pipe that was not made goes, unless it went already together with the pipe."""
+    na = s.adapters.get(name)
+    if na is not None and na.refs == 0:
+        del s.adapters[name]
+        memory_put(s, na.mem)

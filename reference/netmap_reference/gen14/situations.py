@@ -1,0 +1,128 @@
+"""The requests whose every step is made to fail (:mod:`.injection`), each in worlds where it matters.
+
+A request is made in the state that makes its error path longest, and in the states that make it different:
+the port free or in use, the pipe or its parent there or not, memory shared with somebody who goes on, rings
+of one mode or all. A chapter that brings a request enters its situations here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..core.choice import eager
+from .injection import Situation
+from .result import Result
+from .world import PortConfig, World
+
+PORTS = (
+    PortConfig("v0", tx_rings=2, rx_rings=2, tx_slots=8, rx_slots=8, driver="e1000"),
+    PortConfig("m0", tx_slots=8, rx_slots=8, emulated=True),
+    PortConfig("p0", tx_slots=8, rx_slots=8, peer="p1", driver="veth"),
+    PortConfig("p1", tx_slots=8, rx_slots=8, peer="p0", driver="veth"),
+)
+
+
+def world(*registered: dict[str, Any]) -> Callable[[], World]:
+    """A world with these REGISTERs done, on descriptors A, B, …, and X open for the request."""
+
+    def prepare() -> World:
+        w = World(PORTS)
+        for fd, fields in zip("ABCDEF", registered, strict=False):
+            w.open(fd)
+            result = w.register(fd, fields, eager)
+            if not result.outcome.ok:
+                raise ValueError(f"the situation cannot be prepared: {fields} ends with {result.outcome}")
+        w.open("X")
+        return w
+
+    return prepare
+
+
+def register(**fields: Any) -> Callable[[World], Result]:
+    """REGISTER on X."""
+    return lambda w: w.register("X", fields, eager)
+
+
+def ask(request: str, **fields: Any) -> Callable[[World], Result]:
+    """Another NIOCCTRL request on X."""
+    return lambda w: w.ctl("X", request, fields, eager)
+
+
+#: What is there before: nothing, a user of the same memory, the port itself in use.
+_NOBODY: tuple[dict[str, Any], ...] = ()
+_OTHER = ({"name": "m0"},)
+_RING = ({"name": "v0", "mode": "ONE_NIC", "ringid": 0},)
+_MASTER = ({"name": "x{1", "tx_slots": 8, "rx_slots": 8},)
+_MASTER_RING = (
+    {"name": "x{1", "tx_slots": 8, "rx_slots": 8, "tx_rings": 2, "rx_rings": 2, "mode": "ONE_NIC"},
+)
+
+
+def situations() -> Iterator[Situation]:
+    """All of them."""
+    yield from _registers()
+    yield from _questions()
+
+
+def _registers() -> Iterator[Situation]:
+    for mode in ("ALL_NIC", "SW", "NIC_SW", "ONE_NIC", "ONE_SW"):
+        for where, before in (("alone", _NOBODY), ("shared memory", _OTHER)):
+            yield Situation(f"REGISTER v0 {mode}, {where}", world(*before), register(name="v0", mode=mode))
+    yield Situation("REGISTER v0 one more ring", world(*_RING), register(name="v0", mode="ONE_NIC", ringid=1))
+    yield Situation("REGISTER v0 host rings beside", world(*_RING), register(name="v0", mode="SW"))
+    yield Situation("REGISTER v0 a ring again", world(*_RING), register(name="v0", mode="ONE_NIC"))
+    yield Situation(
+        "REGISTER v0 exclusive, host rings, extra buffers",
+        world(*_OTHER),
+        register(name="v0", flags="NR_EXCLUSIVE", host_tx_rings=2, host_rx_rings=3, extra_bufs=5),
+    )
+    yield Situation("REGISTER m0 emulated", world(), register(name="m0", extra_bufs=3))
+    yield Situation("REGISTER p0 of a pair", world(), register(name="p0"))
+    yield Situation("REGISTER p1, its peer in use", world({"name": "p0"}), register(name="p1"))
+    yield Situation("REGISTER v0{1, parent free", world(), register(name="v0{1", extra_bufs=4))
+    yield Situation("REGISTER v0{1, parent in use", world(*_RING), register(name="v0{1"))
+    yield Situation("REGISTER v0}2 beside v0{1", world({"name": "v0{1"}), register(name="v0}2"))
+    yield Situation(
+        "REGISTER x{1, made with its parent",
+        world(),
+        register(name="x{1", tx_slots=8, rx_slots=8, extra_bufs=6),
+    )
+    yield Situation("REGISTER x}1, the other end open", world(*_MASTER), register(name="x}1"))
+    yield Situation("REGISTER x{2, parent there", world(*_MASTER), register(name="x{2", tx_slots=8))
+    yield Situation(
+        "REGISTER x{1, another ring", world(*_MASTER_RING), register(name="x{1", mode="ONE_NIC", ringid=1)
+    )
+    yield Situation(
+        "REGISTER x}1, another ring", world(*_MASTER_RING), register(name="x}1", mode="ONE_NIC", ringid=1)
+    )
+    yield Situation(
+        "REGISTER null port in the memory of a pipe",
+        world(*_MASTER),
+        register(
+            name="n", mode="NULL", mem_id=2, tx_rings=1, rx_rings=1, tx_slots=4, rx_slots=4, extra_bufs=2
+        ),
+    )
+    yield Situation("REGISTER x}1, the other ends gone", _kept(), register(name="x}1"))
+
+
+def _kept() -> Callable[[], World]:
+    """An end that lives on because its peer is open: opened and closed before."""
+
+    def prepare() -> World:
+        w = world(*_MASTER)()
+        w.open("B")
+        w.register("B", {"name": "x}1"}, eager)
+        w.close("B")
+        return w
+
+    return prepare
+
+
+def _questions() -> Iterator[Situation]:
+    for request in ("PORT_INFO_GET", "POOLS_INFO_GET"):
+        for name in ("v0", "m0", "p0", "v0{1", "x{1"):
+            yield Situation(f"{request} {name}", world(), ask(request, name=name))
+        yield Situation(f"{request} v0, in use", world({"name": "v0"}), ask(request, name="v0"))
+        yield Situation(f"{request} x}}1, the other end open", world(*_MASTER), ask(request, name="x}1"))
+    yield Situation("PORT_INFO_GET without a name", world(), ask("PORT_INFO_GET", name=""))

@@ -1,0 +1,100 @@
+"""Every step of every request made to fail: nothing is left behind, and a forgotten inverse shows."""
+
+from __future__ import annotations
+
+import pytest
+from netmap_reference.core.choice import eager
+from netmap_reference.gen14 import injection, readings, situations
+from netmap_reference.gen14.failure import POINTS
+from netmap_reference.gen14.injection import Situation
+from netmap_reference.gen14.world import World
+
+SITUATIONS = tuple(situations.situations())
+BY_NAME = {s.name: s for s in SITUATIONS}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.name)
+def test_whatever_step_fails_nothing_is_left_behind(situation: Situation) -> None:
+    """14.failure.undone, 14.failure.errno: also when the request is made again and fails elsewhere."""
+    points, runs, pairs, left = injection.inject(situation)
+    assert points, "a request without a step that can fail is not checked at all"
+    assert (runs, pairs) == (len(points), len(points) ** 2)
+    assert left == []
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.name)
+def test_without_a_failure_the_request_succeeds(situation: Situation) -> None:
+    assert situation.act(situation.prepare()).outcome.ok
+
+
+def test_every_failure_point_is_reached() -> None:
+    assert injection.check(SITUATIONS).reached == POINTS.keys()
+
+
+@pytest.mark.parametrize("step", sorted(injection.steps_of(SITUATIONS)))
+def test_a_forgotten_inverse_is_found(step: str) -> None:
+    """The control: leave out how one step is taken back, and some failure shows it."""
+    assert injection.check(SITUATIONS, omit=frozenset({step})).left
+
+
+def test_what_each_error_path_of_the_code_forgets() -> None:
+    """Under a deviation's switch something is left behind, and it is what the clause says."""
+    shown = {}
+    for switch in (
+        "14.host-rings-stick",
+        "14.pipe-leaks-memory",
+        "14.pipe-needed-sticks",
+        "14.copyout-after-the-fact",
+    ):
+        assert switch in readings.AS_WRITTEN
+        left = [x for s in SITUATIONS for x in injection.inject(switched(s, switch), pairs=False)[3]]
+        shown[switch] = {x.what.partition("[")[0] for x in left}
+    assert shown["14.host-rings-stick"] == {"adapters"}
+    assert shown["14.pipe-leaks-memory"] == {"allocators", "regions"} | shown["14.pipe-leaks-memory"]
+    assert "krings" in shown["14.pipe-needed-sticks"]
+    assert "files" in shown["14.copyout-after-the-fact"]
+
+
+def switched(situation: Situation, switch: str) -> Situation:
+    def prepare() -> World:
+        w = situation.prepare()
+        w.switches = frozenset({switch})
+        return w
+
+    return Situation(f"{situation.name}, {switch}", prepare, situation.act)
+
+
+@pytest.mark.parametrize("switch", ["", "14.stale-bufs-head"])
+def test_a_late_failure_frees_no_chain(switch: str) -> None:
+    """14.failure.no-early-use. As written the last owner's chain is freed, whoever has the buffers now."""
+    w = World(situations.PORTS, frozenset({switch} - {""}))
+    for fd, extra in (("A", 2), ("D", 3), ("B", 0)):
+        w.open(fd)
+        assert w.register(fd, {"name": "v0", "extra_bufs": extra}, eager).outcome.ok
+    head = w.nifp("D").ni_bufs_head
+    w.close("A")
+    w.close("D")
+    w.open("C")
+    assert w.register("C", {"name": "v0", "extra_bufs": 12}, eager).outcome.ok
+    taken = w.system().allocators[1].buf_pool.used
+    assert head in taken
+    w.open("A")
+    w.fail("nic.register")
+    assert w.register("A", {"name": "m0"}, eager).outcome.detail == "ENOMEM"
+    assert (head in w.system().allocators[1].buf_pool.used) is (switch == "")
+
+
+def test_a_plan_is_for_one_request() -> None:
+    """A point that the next request does not pass does not wait for a later one."""
+    w = situations.world()()
+    w.fail("pipe.slave")
+    assert w.register("X", {"name": "v0"}, eager).outcome.ok
+    w.open("Y")
+    assert w.register("Y", {"name": "x{1"}, eager).outcome.ok
+
+
+def test_points_and_passes_are_checked() -> None:
+    w = World()
+    for point, passes in (("nowhere", 0), ("krings", -1)):
+        with pytest.raises(ValueError, match="no request can fail"):
+            w.fail(point, passes)
