@@ -62,7 +62,8 @@ def point(name: str, errno: str, *, source: str, clause: str = "14.failure.errno
     """Register a failure point, at import time. Raises ``ValueError`` when the name is taken."""
     if name in POINTS:
         raise ValueError(f"failure point {name} is registered twice")
-    POINTS[name] = found = Point(name, errno, rule(f"14/failure/{name.replace('.', '/')}", clause=clause, source=source))
+    id = f"14/failure/{name.replace('.', '/')}"
+    POINTS[name] = found = Point(name, errno, rule(id, clause=clause, source=source))
     return found
 
 
