@@ -65,6 +65,25 @@ def test_effects_after_a_fired_rule_are_left_out_up_to_the_next_rule_or_lock() -
     )
 
 
+def test_a_rule_that_tells_what_was_done_takes_the_effects_before_it() -> None:
+    same(
+        "def f(s):\n s.a = 1\n fired.append(S)\n n = read(s)\n s.b[n] = 2\n put(s, n)\n fired.append(R)\n"
+        " return n",
+        "def f(s):\n s.a = 1\n fired.append(S)\n n = read(s)\n return n",
+    )
+
+
+def test_a_rule_that_tells_of_a_condition_makes_it_false() -> None:
+    same(
+        "def f(x):\n found = x > 1\n if found:\n  yield Fired(R)\n return found",
+        "def f(x):\n found = x > 1\n found = False\n return False",
+    )
+    same(
+        "def f(s):\n if s.bad:\n  yield Fired(R)\n return s.bad or s.worse",
+        "def f(s):\n return False or s.worse",
+    )
+
+
 def test_a_choice_between_two_rules_by_a_switch_is_fixed_to_the_other() -> None:
     same(
         "def f(switches):\n a = S1 in switches\n yield Fired(T if a else R)\n yield Write(a)",

@@ -6,7 +6,8 @@ form of that place:
 
 ``if …:`` with R        The branch that fires R is gone: its condition never holds, what stands in ``else`` or
                        below the ``if`` takes over. An ``else`` or last ``elif`` that only fires R (the rule
-                       says "nothing happens") falls to the branch above it.
+                       says "nothing happens") falls to the branch above it. When the ``if`` only fires R,
+                       what it asked counts as false from there on.
 ``return Step(…, R)``   As the function's last case, or when the case below returns the same: the nearest case
                        that returns something else, above it if there is one, decides instead. With no
                        other case the step is the identity: its first argument comes back.
@@ -14,7 +15,9 @@ form of that place:
                        the function, the nearest other case decides from there on.
 ``yield Fired(R)``      Outside a branch, like ``fired.append(R)``: the effects that follow are left out, up
                        to the next rule fired and, unless they begin with one, the next lock or unlock.
-                       What is read or computed stays, and so does the way out.
+                       Where no effect follows, the rule tells what was done: the effects before it in its
+                       block are left out, back to the rule fired before. What is read or computed stays, and
+                       so does the way out.
 ``A if c else B``       When ``c`` is whether a switch is set, it is fixed to what makes the other one fire.
                        Otherwise the effects are left out when ``c`` selects the deleted one.
 
@@ -25,6 +28,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 from dataclasses import dataclass, field
 
 from .statements import FIRES, Block, effects, ends, fires_any, is_effect, locks, state, walk
@@ -109,6 +113,18 @@ def _mentions(statement: ast.stmt, names: Names) -> bool:
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return any(names.means(node) for node in ast.walk(statement))
     return False
+
+
+class _Replaced(ast.NodeTransformer):
+    """Every place where an expression is asked again says false."""
+
+    def __init__(self, asked: ast.expr) -> None:
+        self.asked = ast.dump(asked)
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.expr) and ast.dump(node) == self.asked:
+            return ast.Constant(False)
+        return super().generic_visit(node)
 
 
 class _Deleter:
@@ -210,7 +226,12 @@ class _Deleter:
         while rest:
             statement = rest.pop(0)
             if isinstance(statement, ast.If):
+                asked = self._only_tells(statement)
                 out += self._if(statement)
+                if asked is not None:
+                    rest = [_Replaced(asked).visit(s) for s in rest]
+                    if isinstance(asked, ast.Name):
+                        out.append(ast.Assign([ast.Name(asked.id, ast.Store())], ast.Constant(False)))
             elif isinstance(statement, ast.For | ast.While):
                 statement.body = self._block(statement.body, "loop") or [ast.Pass()]
                 statement.orelse = self._block(statement.orelse, kind)
@@ -227,8 +248,29 @@ class _Deleter:
                 out.append(statement)
             else:
                 self.count += 1
+                if self._tells_what_was_done(statement, rest):
+                    self._take_back(out)
                 out += self._deleted(statement, rest, kind)
         return out
+
+    def _only_tells(self, statement: ast.If) -> ast.expr | None:
+        """What an ``if`` asks that does nothing but fire the rule, ``None`` for any other."""
+        fires = all(self._branch_fires(s) and isinstance(s, ast.Expr) for s in statement.body)
+        return statement.test if fires and not statement.orelse else None
+
+    def _tells_what_was_done(self, statement: ast.stmt, rest: Block) -> bool:
+        """Does an expression that fires the rule stand behind the effects it is about?"""
+        if not isinstance(statement, ast.Expr) or any(isinstance(n, ast.IfExp) for n in ast.walk(statement)):
+            return False
+        ahead = itertools.takewhile(lambda s: not fires_any(s) and not locks(s), rest)
+        return not any(is_effect(n) for s in ahead for n in walk([s]) if isinstance(n, ast.stmt))
+
+    def _take_back(self, done: Block) -> None:
+        """Leave out the effects at the end of a block, back to the last rule fired or lock taken."""
+        at = len(done)
+        while at and not fires_any(done[at - 1]) and not locks(done[at - 1]):
+            at -= 1
+        done[at:] = self._without_effects(done[at:])
 
     def _deleted(self, statement: ast.stmt, rest: Block, kind: str) -> Block:
         """What stands for a statement that fires the rule; takes from ``rest``, what follows, what goes."""
