@@ -61,6 +61,7 @@ CAPABILITIES = {
     "fork": "a child process inherits the descriptors and mappings of its parent",
     "dup": "a descriptor can be duplicated",
     "quiet": "the environment can be asked whether it has anything left to do",
+    "libraries": "nm_open and libnetmap can be asked how they read a port specification",
     "legacy": "NIOCREGIF and NIOCGINFO can be called, with struct nmreq",
     "faults": "a pointer outside the process is answered with EFAULT, not with a signal",
     "random": "random campaigns may be run: the target survives any application",

@@ -16,6 +16,7 @@ FORMS = {
     "dup": "dup H G",
     "reg": "reg H PORT [field=value …]",
     "ctl": "ctl H REQUEST PORT [field=value …]",
+    "parse": "parse nm_open|nmport[+OPTION|-OPTION …] SPEC … [req.FIELD=N file.NAME=SIZE …]",
     "regif": "regif H PORT [field=value …]",
     "ginfo": "ginfo H PORT [field=value …]",
     "mmap": "mmap H [size=N] [off=N] [ro=1] [private=1] [nonif=1]",
@@ -251,6 +252,25 @@ def _make_legacy(request: str) -> _Make:
     return lambda w: (w[0], {"request": request, "name": "" if w[1] == "''" else w[1], **_pairs(w[2:])})
 
 
+def _make_parse(w: list[str]) -> tuple[str, dict[str, Any]]:
+    """Library and options turned on and off, then specifications, and words about the request or files."""
+    how, *changes = re.split(r"(?=[+-])", w[0])
+    if how not in ("nm_open", "nmport"):
+        raise _Bad(f"'{how}' is no library: nm_open or nmport")
+    args: dict[str, Any] = {"how": how, "texts": []}
+    for change in changes:
+        args.setdefault("enable" if change[0] == "+" else "disable", []).append(change[1:])
+    for word in w[1:]:
+        about, dot, rest = word.partition(".")
+        if dot and about in ("req", "file") and "=" in rest:
+            name, _, number = rest.partition("=")
+            table = {"req": "request", "file": "files"}[about]
+            args.setdefault(table, {})[name] = _int(number, name)
+        else:
+            args["texts"].append("" if word == "''" else word)
+    return "", args
+
+
 def _make_mmap(w: list[str]) -> tuple[str, dict[str, Any]]:
     args: dict[str, Any] = {}
     for key, given in _pairs(w[1:]).items():
@@ -389,6 +409,7 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "ctl": (_make_ctl, 3, 99),
     "regif": (_make_legacy("REGIF"), 2, 99),
     "ginfo": (_make_legacy("GINFO"), 2, 99),
+    "parse": (_make_parse, 2, 99),
     "mmap": (_make_mmap, 1, 9),
     "ioctl": (lambda w: (w[0], {"code": _code(w[1])}), 2, 2),
     "set": (_make_set, 3, 9),

@@ -19,6 +19,14 @@ host_rx_rings options``
     NIOCCTRL with NETMAP_REQ_REGISTER; fields without their ``nr_``; returns ``out`` and ``hdr``.
 ``ctl request name …``
     any other NIOCCTRL request. ``legacy request name …``: NIOCGINFO, NIOCREGIF (2011: all ioctls).
+    ``options`` are mappings: ``type`` (a name or number), ``size``, ``next`` (an index, -1 for the end, -2
+    for a bad pointer; the one that follows by default) and the type's own fields. ``header`` says what is
+    unusual about it: ``reserved``, ``nobody``, ``body`` (one where none belongs), ``badbody``, ``robody``,
+    ``badopt``. The return's ``options`` have ``type``, ``status`` (an errno's name or number), ``size`` and
+    fields.
+``parse how texts`` (``request files enable disable``)
+    a library (``nm_open`` or ``nmport``) reads port specifications one after the other, up to the first it
+    can read.
 ``mmap`` · ``munmap``
     the return is a full checkpoint of the descriptor's ``nifp`` and rings.
 ``set ring head cur tail flags`` · ``slot ring index buf_idx len flags ptr`` · ``bytes ring index offset hex``

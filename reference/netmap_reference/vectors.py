@@ -23,6 +23,7 @@ from typing import Any
 from netmap_spec import vectors as published
 from netmap_spec.invariants import kring_order
 
+from . import portspec_vectors as portspec
 from .core.step import Step
 from .core.words import U32
 from .gen14 import ring
@@ -252,6 +253,20 @@ TABLES = (
         ("14.pipe.rxsync",),
         "Slots a pipe's rxsync gives back, and the sender's new pipe_tail (-1: nothing is published).",
         (*_KRING, "pipe_tail"), _MOVED, _pipe_rx_cases, _pipe(pipe.pipe_rxsync_positions),
+    ),
+    Table(
+        "14/nm_parse",
+        ("14.nmopen.name", "14.nmopen.suffix", "14.nmopen.number", "14.nmopen.request", "14.portspec.ring",
+         "14.portspec.flags", "14.portspec.memory"),
+        "How nm_open reads a port specification into a struct nmreq that had this ring and these flags.",
+        portspec.NM_PARSE_INPUTS, portspec.NM_PARSE_OUTPUTS, portspec.nm_parse_cases, portspec.nm_parse_row,
+    ),
+    Table(
+        "14/nmport_parse",
+        ("14.nmport.name", "14.nmport.pipe", "14.nmport.mode", "14.nmport.options", "14.nmport.keys",
+         "14.nmport.conf", "14.nmport.share", "14.nmport.extmem", "14.nmport.offset", "14.portspec.memory"),
+        "How libnetmap reads a port specification; port v0 has memory 1, the file pool 8388608 bytes.",
+        portspec.NMPORT_INPUTS, portspec.NMPORT_OUTPUTS, portspec.nmport_cases, portspec.nmport_row,
     ),
     Table(
         "2011/hwofs",

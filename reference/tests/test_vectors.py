@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 from netmap_reference import vectors as computed
 from netmap_reference.core.step import RULES
 from netmap_reference.gen14 import ring
+from netmap_reference.gen14.libraries.nm_open import Nmreq, nm_parse
+from netmap_reference.gen14.libraries.nmport import Around, nmport_parse
 from netmap_spec import invariants
 from netmap_spec import vectors as published
 
@@ -77,3 +80,23 @@ def test_an_accepting_prologue_is_one_whose_window_holds() -> None:
         g = {name: int(value) for name, value in given.items()}
         window = invariants.rx_window(g["n"], g["hwcur"], g["hwtail"], g["head"], g["cur"])
         assert result["accepted"] == window, given
+
+
+@pytest.mark.parametrize(
+    ("name", "chapters"), [("14/nm_parse", ("nm-open",)), ("14/nmport_parse", ("nmport",))]
+)
+def test_port_specifications_meet_every_rule_of_their_library(name: str, chapters: tuple[str, ...]) -> None:
+    fired = {r for case in TABLES[name].cases() for r in _fired(name, case)}
+    rules = {r.id for r in RULES.values() if r.id.split("/")[1] in chapters and not r.switch}
+    assert rules - fired == set()
+
+
+def _fired(name: str, case: tuple[Any, ...]) -> tuple[str, ...]:
+    if name == "14/nm_parse":
+        return nm_parse(case[0], Nmreq("", case[1], case[2])).fired
+    around = Around(
+        lambda port: 1 if port == "v0" else "ENXIO",
+        lambda file: 8 << 20 if file == "pool" else "ENOENT",
+        frozenset({"offset"} if case[1] else ()),
+    )
+    return nmport_parse(case[0], around).fired

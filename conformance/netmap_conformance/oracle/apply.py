@@ -177,6 +177,11 @@ def _legacy(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     return c.world.legacy(call.fd, str(call.args["request"]), fields, choose, actor)
 
 
+def _parse(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    fields = {k: v for k, v in call.args.items() if k not in ("how", "texts")}
+    return c.world.parse(str(call.args["how"]), list(call.args["texts"]), fields, choose)
+
+
 def _env(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     action = call.args.get("action")
     if action in _HARMLESS or (action == "param" and "value" not in call.args):
@@ -243,6 +248,7 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "register": _register,
     "ctl": _ctl,
     "legacy": _legacy,
+    "parse": _parse,
     "mmap": _mmap,
     "remap": _remap,
     "munmap": lambda c, call, choose, actor: c.world.munmap(call.fd, actor),

@@ -103,6 +103,8 @@ def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str], kind: str = 
     field = mismatch.field
     if mismatch.clause:
         return mismatch.clause
+    if call.op == "parse":
+        return next((RULES[r].clause for r in reversed(fired) if r in RULES), "14.portspec.ring")
     rules = [RULES[r] for r in fired if r in RULES]
     if field in ("ret", "errno", "outcome"):
         if call.op == "poll":

@@ -17,7 +17,7 @@ from ..trace import Call, Return
 from .candidate import Candidate
 
 #: Operations that are requests with something copied back.
-REQUESTS = frozenset({"register", "ctl", "legacy"})
+REQUESTS = frozenset({"register", "ctl", "legacy", "parse"})
 #: Commands of NIOCREGIF whose ``nr_arg2`` is a memory's identifier: none, BDG_ATTACH, BDG_NEWIF.
 _WITH_MEMORY = (0, 1, 6)
 _BDG_LIST = 4
@@ -57,7 +57,12 @@ def compare_request(
         found += _options(done.options, result.options, errno_name)
     if done.out is not None and result.out:
         seen, model = dict(_flat(done.out)), dict(_flat(result.out))
-        found += _body(c, call, seen, model) if result.outcome.ok else _untouched(c, call, seen, model)
+        if call.op == "parse":
+            found += _parsed(c, seen, model)
+        elif result.outcome.ok:
+            found += _body(c, call, seen, model)
+        else:
+            found += _untouched(c, call, seen, model)
     return found
 
 
@@ -106,6 +111,15 @@ def _untouched(
             sent = given if isinstance(given, int) else c.binds.seen(("mem", 0), value)
         if seen[name] != sent:
             yield Mismatch(f"out.{name}", f"{sent} as sent", str(seen[name]), clause=_failure(call))
+
+
+def _parsed(c: Candidate, seen: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Mismatch]:
+    """What a library read: every field is fixed, but for the memory that it asked the kernel for."""
+    for name, value in model.items():
+        if name == "nr_mem_id" and value in c.world.system().allocators and name in seen:
+            yield from bound(c, ("mem", 0), value, seen[name], f"out.{name}")
+        elif name in seen and seen[name] != value:
+            yield Mismatch(f"out.{name}", str(value), str(seen[name]))
 
 
 def _failure(call: Call) -> str:

@@ -149,6 +149,12 @@ class ReferenceTarget(Api14Target):
             call, self._world.legacy(call.fd, request, fields, self._policy, self._process(call))
         )
 
+    def sys_parse(self, call: Call) -> Return:
+        fields = {k: v for k, v in call.args.items() if k not in ("how", "texts")}
+        return self._done(
+            call, self._world.parse(call.args["how"], call.args["texts"], fields, self._policy)
+        )
+
     def sys_mmap(self, call: Call) -> Return:
         args = call.args
         result = self._world.mmap(

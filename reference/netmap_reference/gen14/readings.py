@@ -7,11 +7,16 @@ code does; each switch is one deviation, described at the clause it breaks.
 from __future__ import annotations
 
 from . import bind, legacy, poll, requests, ring, stop, sync
+from .libraries import nm_open, nmport, nmport_options, words
 from .ports import monitor_ends, nic_get, null, pipe_ends, pipe_get
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
     requests.AS_WRITTEN
+    | words.AS_WRITTEN
+    | nm_open.AS_WRITTEN
+    | nmport.AS_WRITTEN
+    | nmport_options.AS_WRITTEN
     | legacy.AS_WRITTEN
     | ring.AS_WRITTEN
     | sync.AS_WRITTEN

@@ -24,6 +24,7 @@ from ..core.step import rule
 from . import close as closing
 from . import control, failure, legacy, memory, poll, requests, sync
 from .execute import Execution
+from .libraries import program
 from .notify import interrupt, notify
 from .overlap import Overlap
 from .ports import host, interface, wire
@@ -197,6 +198,10 @@ class World(WorldView):
             raise ValueError(f"no request can fail at '{point}' after {passes} passes")
         self._s.request.plan = (*self._s.request.plan, (point, passes))
         return Result()
+
+    def parse(self, how: str, texts: Sequence[str], fields: Mapping[str, Any], choose: Choose) -> Result:
+        """A program reads port specifications with ``nm_open`` or libnetmap (:mod:`.libraries.program`)."""
+        return program.read(self._s, how, texts, fields, self.switches, choose)
 
     def sysctl(self, name: str, value: int) -> Result:
         """Set a module parameter. Raises :class:`~..core.outcome.NotModelled` for most of them."""

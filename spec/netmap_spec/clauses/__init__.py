@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 LEVELS = ("MUST", "SHOULD", "IMPLEMENTATION-DEFINED", "UNDEFINED")
-BINDS = ("kernel", "application", "driver", "both")
+BINDS = ("kernel", "application", "library", "driver", "both")
 ABOUT = ("state", "call", "progress", "layout")
 
 KEYS = ("level", "binds", "about", "source", "version", "deviation", "symbols")
