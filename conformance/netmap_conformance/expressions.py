@@ -4,6 +4,7 @@ set A tx0 head=head+2          head, cur, tail (modulo the ring) or num (not), p
 slot A tx0 0 buf_idx=extra:A:1 the second extra buffer of A's list
 slot A tx0 1 buf_idx=@B:rx0:3  the buffer that slot 3 of B's rx0 names
 slot A tx0 0 flags=NS_REPORT|NS_MOREFRAG     constants of API 14
+slot A tx0 0 ptr=buf:A:tx0:9   the address at which A's application has the buffer of slot 9
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ _POSITION = re.compile(r"^(?P<base>head|cur|tail|num)(?P<by>(?:[+-]\d+)*)$")
 _NUMBER = re.compile(r"^-?(0[xX][0-9a-fA-F]+|\d+)$")
 _SLOT = re.compile(r"^@(?P<fd>\w+):(?P<ring>[tr]x\d+):(?P<index>\w+)(?P<by>[+-]\d+)?$")
 _EXTRA = re.compile(r"^extra:(?P<fd>\w+):(?P<index>\d+)(?P<by>[+-]\d+)?$")
+_ADDRESS = re.compile(r"^buf:(?P<fd>\w+):(?P<ring>[tr]x\d+):(?P<index>\d+)(?P<by>[+-]\d+)?$")
 _U32 = 1 << 32
 
 Look = Callable[[str], See]
 Extra = Callable[[str, int], int]
+Address = Callable[[str, str, int], int]
 
 
 class ExpressionError(ValueError):
@@ -42,17 +45,35 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int)
 
 
-def resolve(op: str, fd: str, args: dict[str, Any], look: Look, extra: Extra) -> dict[str, Any]:
+def is_address(value: Any) -> bool:
+    """Is it an expression for an address of the application?"""
+    return isinstance(value, str) and _ADDRESS.match(value) is not None
+
+
+def no_address(fd: str, ring: str, index: int) -> int:
+    """The answer of a target whose applications are not in this process. Raises :class:`ExpressionError`."""
+    raise ExpressionError(f"where the application of {fd} has its buffers cannot be told")
+
+
+def resolve(
+    op: str, fd: str, args: dict[str, Any], look: Look, extra: Extra, address: Address = no_address
+) -> dict[str, Any]:
     """The arguments of one call with every expression replaced by its number.
 
     ``look`` gives the rings of a descriptor as they are now, ``extra`` the n-th buffer of its list of
-    extra buffers. Raises :class:`ExpressionError`.
+    extra buffers, ``address`` where its application has the buffer of a slot. Raises
+    :class:`ExpressionError`.
     """
     found: dict[str, Any] = {}
     for key, value in args.items():
         text = key in TEXT and not (key == "flags" and op in ("set", "slot"))
         if text or not isinstance(value, str):
             found[key] = value
+        elif is_address(value):
+            place = _ADDRESS.match(value)
+            assert place is not None
+            at = address(place["fd"], place["ring"], int(place["index"]))
+            found[key] = at + int(place["by"] or 0)
         else:
             found[key] = _value(value, fd, str(args.get("ring", "")), look, extra)
     return found

@@ -46,6 +46,7 @@ CAPABILITIES = {
     "fresh": "every scenario starts on a device that nobody uses and nobody has used",
     "null": "REGISTER makes null ports",
     "pipe": "REGISTER opens both ends of NAME{ID and NAME}ID",
+    "vale": "REGISTER makes ports of switches, valeX:PORT, and what one sends reaches the others",
     "nic": "the ports of kind nic that a scenario asks for exist and REGISTER opens them",
     "monitor": "REGISTER with a monitor flag opens a monitor of a port that is open",
     "rings": "a NIC port can have more than one transmit and receive ring",

@@ -155,7 +155,12 @@ class Runner:
         resolved = call
         if not all(isinstance(v, int) for v in call.args.values()):
             args = expressions.resolve(
-                call.op, call.fd, call.args, partial(self.target.look, actor=call.actor), self._extra_buffer
+                call.op,
+                call.fd,
+                call.args,
+                partial(self.target.look, actor=call.actor),
+                self._extra_buffer,
+                getattr(self.target, "address", expressions.no_address),
             )
             resolved = msgspec.structs.replace(call, args=args)
         if self._disk is not None:

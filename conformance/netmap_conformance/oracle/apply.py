@@ -102,7 +102,7 @@ def resolve(c: Candidate, call: Call) -> dict[str, Any]:
         return buffers[index]
 
     try:
-        return expressions.resolve(call.op, call.fd, args, look, extra)
+        return expressions.resolve(call.op, call.fd, args, look, extra, c.address)
     except expressions.ExpressionError as error:
         raise NotModelled(f"14/{call.op}/arguments", str(error)) from None
 

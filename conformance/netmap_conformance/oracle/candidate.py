@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from netmap_reference.gen14.ports.vale_device import user_address
 from netmap_reference.gen14.ring import CONTRACT
 from netmap_reference.gen14.world import Result, World
 
@@ -30,10 +31,10 @@ class Candidate:
     ``looks`` has, per view and ring, the slots' bytes at the last look; ``extra`` the buffers a descriptor
     was given beyond its rings; ``started`` the calls that took effect and have not returned; ``inbox``
     frames that came out of a port and were not collected; ``known`` the rings whose leftover words were
-    seen; ``deviant`` the deviations this state needed so far.
+    seen; ``deviant`` the deviations this state needed so far, and ``because`` the rules that told of them.
     """
 
-    __slots__ = ("binds", "deviant", "extra", "inbox", "known", "looks", "started", "world")
+    __slots__ = ("because", "binds", "deviant", "extra", "inbox", "known", "looks", "started", "world")
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -44,6 +45,7 @@ class Candidate:
         self.inbox: dict[tuple[str, str], tuple[bytes, ...]] = {}
         self.known: frozenset[str] = frozenset()
         self.deviant: frozenset[str] = frozenset()
+        self.because: frozenset[str] = frozenset()
 
     def clone(self) -> Candidate:
         """An independent copy."""
@@ -51,7 +53,7 @@ class Candidate:
         other.world, other.binds = self.world.clone(), self.binds.clone()
         other.looks, other.extra = dict(self.looks), dict(self.extra)
         other.started, other.inbox = dict(self.started), dict(self.inbox)
-        other.known, other.deviant = self.known, self.deviant
+        other.known, other.deviant, other.because = self.known, self.deviant, self.because
         return other
 
     def key(self) -> Hashable:
@@ -105,6 +107,10 @@ class Candidate:
         if (actor, fd) in mapped:
             return (actor, fd)
         return min((view for view in mapped if view[1] == fd), default=None)
+
+    def address(self, fd: str, ring: str, index: int) -> int:
+        """Where the model's application of ``fd`` has the buffer of a slot. Raises ``LookupError``."""
+        return user_address(self.memory(fd), self.mapping(fd).buffer(ring, index))
 
     # --- bookkeeping ----------------------------------------------------------------------------
 

@@ -16,9 +16,11 @@ from typing import Any
 import msgspec
 from netmap_reference.core.choice import lazy
 from netmap_reference.core.outcome import NotModelled
+from netmap_reference.core.step import RULES
 from netmap_reference.gen14.readings import AS_WRITTEN
 from netmap_reference.gen14.world import PortConfig, World
 
+from ..expressions import is_address
 from ..manifest import Manifest, canonical
 from ..trace import Call, Event, Header, Return
 from . import blame, sane
@@ -201,6 +203,11 @@ class Oracle:
         needed = frozenset.intersection(*(c.deviant for c in alive))
         if not needed - told:
             return
+        # What only shows now fired in a step that looked like the contract's.
+        told_by = frozenset.intersection(*(c.because for c in alive))
+        self.rules.update(
+            r for r in sorted(told_by) if RULES[r].switch in needed - told and not self.rules[r]
+        )
         contract = [a for a in tried if a.found and not a.after.deviant & needed - told]
         for switch in sorted(needed - told):
             finding = (
@@ -347,9 +354,14 @@ _TAKES = {"txsync": {"tx"}, "rxsync": {"rx"}, "poll": {"tx", "rx"}}
 def _as_written(call: Call, done: Return) -> Call:
     """The call with the positions its expressions had when it was made.
 
-    Buffers stay expressions: their numbers are the implementation's, the expression is the model's too.
+    Buffers and addresses stay expressions: their numbers are the implementation's, the expression is the
+    model's too.
     """
-    numbers = {k: v for k, v in (done.wrote or {}).items() if k in call.args and k != "buf_idx"}
+    numbers = {
+        k: v
+        for k, v in (done.wrote or {}).items()
+        if k in call.args and k != "buf_idx" and not is_address(call.args[k])
+    }
     return msgspec.structs.replace(call, args=call.args | numbers) if numbers else call
 
 

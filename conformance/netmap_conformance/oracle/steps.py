@@ -99,13 +99,27 @@ def skipped(c: Candidate, call: Call, taken: frozenset[str], context: Context) -
 
 
 def _act(c: Candidate, call: Call, done: Return | None, context: Context) -> Iterator[Attempt]:
-    for reading in (frozenset[str](), *context.readings):
-        for attempt in _read(c, call, done, context, reading):
-            if reading:
-                used = frozenset(RULES[r].switch for r in attempt.result.fired if r in RULES) - {""}
-                if not used:
-                    continue  # the contract's own way, already there
-                attempt.after.deviant |= used
+    yield from _read(c, call, done, context, frozenset())
+    if not context.readings:
+        return
+    # All deviations together first. Where none of them makes a difference, none makes one alone.
+    *alone, together = context.readings
+    deviant = list(_deviant(c, call, done, context, together))
+    if deviant:
+        for reading in alone:
+            yield from _deviant(c, call, done, context, reading)
+    yield from deviant
+
+
+def _deviant(
+    c: Candidate, call: Call, done: Return | None, context: Context, reading: frozenset[str]
+) -> Iterator[Attempt]:
+    """The ways that need a deviation of this reading; the others are the contract's own, already there."""
+    for attempt in _read(c, call, done, context, reading):
+        telling = frozenset(r for r in attempt.result.fired if r in RULES and RULES[r].switch)
+        if telling:
+            attempt.after.deviant |= {RULES[r].switch for r in telling}
+            attempt.after.because |= telling
             yield attempt
 
 

@@ -24,6 +24,7 @@ def header(lines: Lines, path: str) -> Header:
         command = str(line["op"])
         if command.startswith("sh "):
             _links(ports, command, native)
+    _found(ports, lines)
     _shapes(ports, lines, path)
     return Header(
         netmap_trace=FORMAT,
@@ -48,6 +49,16 @@ def _links(ports: dict[str, Port], command: str, native: bool) -> None:
         mtu = _LINK_MTU.search(part)
         if mtu and mtu["name"] in ports:
             ports[mtu["name"]].mtu = int(mtu["mtu"])
+
+
+def _found(ports: dict[str, Port], lines: Lines) -> None:
+    """Interfaces that nobody made here: PORT_INFO_GET told of their host rings."""
+    for _, line in lines:
+        words, out = str(line["op"]).split(), line.get("out")
+        if words[:1] == ["ctl"] and words[2:3] == ["PORT_INFO_GET"] and isinstance(out, dict):
+            name = words[3] if len(words) > 3 else ""
+            if line.get("ret") == 0 and out.get("nr_host_tx_rings") and name not in ports:
+                ports[name] = _port(name, "", "")
 
 
 def _port(name: str, peer: str, driver: str) -> Port:

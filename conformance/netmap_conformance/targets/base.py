@@ -21,7 +21,11 @@ class TargetError(Exception):
 
 
 class Target(Protocol):
-    """One netmap implementation under test."""
+    """One netmap implementation under test.
+
+    A target whose applications' memory has addresses also has ``address(fd, ring, index)``: where the
+    application of ``fd`` has the buffer of a slot.
+    """
 
     name: str
 

@@ -21,7 +21,7 @@ def probe(target: DeviceTarget) -> frozenset[str]:
         ports = []
         wanted = {name: {"nic"} for name in target.manifest.ports}
     header = Header(netmap_trace=FORMAT, generation="14", ports=ports)
-    for name, meaning in ({"probe{1": {"pipe"}} | wanted).items():
+    for name, meaning in ({"probe{1": {"pipe"}, "valeprobe:p": {"vale"}} | wanted).items():
         target.start(header)
         target.call(Call(n=1, op="open", fd="P"))
         done = target.call(Call(n=2, op="register", fd="P", args={"name": name}))

@@ -13,9 +13,11 @@ from typing import Any
 from netmap_reference.core.choice import eager
 from netmap_reference.core.outcome import NotModelled
 from netmap_reference.gen14.overlap import Overlap
+from netmap_reference.gen14.ports.vale_device import user_address
 from netmap_reference.gen14.state import RX, TX
 from netmap_reference.gen14.world import PortConfig, Result, World
 
+from ..expressions import ExpressionError
 from ..manifest import CAPABILITIES, Manifest
 from ..trace import Call, Header, Port, Return, See
 from .application import Api14Target
@@ -74,6 +76,13 @@ class ReferenceTarget(Api14Target):
 
     def mapping(self, fd: str, actor: str = "main") -> Mapping | None:
         return self._mappings.get(self._key(fd, actor))
+
+    def address(self, fd: str, ring: str, index: int) -> int:
+        """Where the application of ``fd`` has the buffer of a slot."""
+        mapping = self.mapping(fd)
+        if mapping is None:
+            raise ExpressionError(f"{fd} is not mapped")
+        return user_address(self._world.region_id(fd), mapping.buffer(ring, index))
 
     # --- calls ----------------------------------------------------------------------------------
 

@@ -57,6 +57,10 @@ IF_MEMORY = point("memory.netmap-if", "ENOMEM", source=f"{MEM2_C}:2112-2116")
 IF_NEW = rule("14/bind/if_new", clause="14.register.nifp", source=f"{MEM2_C}:2092-2159")
 
 
+class Hung(Exception):
+    """The kernel goes round for ever at these source lines."""
+
+
 def krings_of(s: System, na: Adapter, hardware_only: bool = False) -> Iterator[KringState]:
     """A port's krings in the kernel's order: receive before transmit, ascending."""
     for t in DIRECTIONS:

@@ -103,6 +103,8 @@ def set_parameter(s: System, name: str, value: int) -> Result:
     """
     if name == "admode":
         s.params = replace(s.params, admode=value if 0 <= value <= 2 else 0)
+    elif name == "bridge_batch":
+        s.params = replace(s.params, bridge_batch=value)
     elif name == "no_timestamp":
         s.params = replace(s.params, no_timestamp=value)
     elif name in _MEMORY:

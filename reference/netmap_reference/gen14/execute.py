@@ -30,7 +30,7 @@ from ..core.effects import (
 )
 from ..core.outcome import HANG, fault
 from . import bind, memory, stop
-from .ports import device, host, monitor, monitor_slots
+from .ports import device, host, monitor, monitor_slots, vale_device
 from .ports.table import ops
 from .result import Result
 from .ring import Kring, distance, slot_reinit
@@ -61,10 +61,17 @@ class Execution:
                 self.fired.append(rule)
             case ReadUser((ring, word)):
                 return getattr(bind.view(self.s, self.s.krings[ring]), word)
+            case ReadUser((ring, "slot", i, word)):
+                return getattr(bind.view(self.s, self.s.krings[ring]).slot[i], word)
+            case WriteUser((ring, "slot", i, word), value):
+                setattr(bind.view(self.s, self.s.krings[ring]).slot[i], word, value)
             case WriteUser((ring, word), value):
                 setattr(bind.view(self.s, self.s.krings[ring]), word, value)
             case ReadKernel((ring, word)):
                 return self._read_kernel(self.s.krings[ring], word)
+            case WriteKernel((ring, "lease"), value):
+                k = self.s.krings[ring]
+                self.s.krings[ring] = replace(k, lease=value, pos=replace(k.pos, hwtail=value.hwtail))
             case WriteKernel((ring, word), value):
                 field = "pos" if word == "kring" else word
                 self.s.krings[ring] = replace(self.s.krings[ring], **{field: value})
@@ -76,6 +83,8 @@ class Execution:
                 raise Hung(ring)
             case Wake(selinfo):
                 self.s.woken |= self.s.waiting.pop(selinfo, frozenset())
+            case Do(what, args) if what in vale_device.DO:
+                return vale_device.DO[what](self, *args)
             case Do(what, args):
                 return getattr(self, "_do_" + what.replace("-", "_"))(*args)
             case _:
@@ -88,7 +97,7 @@ class Execution:
             return run(protocol, self), None
         except bind.Faulted as faulted:
             return None, Result(fault(faulted.lines), tuple(self.fired))
-        except Hung:
+        except (Hung, bind.Hung):
             return None, Result(HANG, tuple(self.fired))
 
     def forget_sleep(self) -> None:

@@ -6,9 +6,9 @@ code does; each switch is one deviation, described at the clause it breaks.
 
 from __future__ import annotations
 
-from . import bind, legacy, poll, requests, ring, stop, sync
+from . import bind, legacy, poll, requests, ring, stop, switch, sync
 from .libraries import nm_open, nmport, nmport_options, words
-from .ports import monitor_ends, nic_get, null, pipe_ends, pipe_get
+from .ports import monitor_ends, nic_get, null, pipe_ends, pipe_get, vale
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
@@ -28,4 +28,6 @@ AS_WRITTEN: frozenset[str] = (
     | pipe_ends.AS_WRITTEN
     | monitor_ends.AS_WRITTEN
     | pipe_get.AS_WRITTEN
+    | switch.AS_WRITTEN
+    | vale.AS_WRITTEN
 )

@@ -50,7 +50,8 @@ def register(ctx: Ctl) -> None:
     elif req.mem_id and req.mem_id not in s.allocators:
         fired.append(MEM_ID)
         raise Refused("EINVAL")
-    name = find(Asked(s, req, fired, ctx.switches, find, after=ctx.afterwards))
+    asked = Asked(s, req, fired, ctx.switches, find, after=ctx.afterwards)
+    name = find(asked)
     adapter_get(s, name)
     start = failure.mark(s)
     f = s.files[ctx.file] = bind_file(ctx, name, req)
@@ -64,8 +65,9 @@ def register(ctx: Ctl) -> None:
         nifp.ni_flags |= api14.NI_PRIV_MEM
     extra = 0
     nifp.ni_bufs_head = 0
-    if req.extra_bufs:
-        step = memory.extra_alloc(a, region, req.extra_bufs)
+    wanted = asked.cut.get("extra_bufs", req.extra_bufs)
+    if wanted:
+        step = memory.extra_alloc(a, region, wanted)
         s.allocators[na.mem], nifp.ni_bufs_head, extra = step.state
         fired.extend(step.fired)
     options.check(ctx)

@@ -17,8 +17,10 @@ from typing import Any
 
 from ..core.memory import Region
 from .failure import Request
+from .lease import Lease
 from .memory import Allocator
 from .ring import Kring
+from .switch import Bridge, VpPort
 
 TX = "tx"
 RX = "rx"
@@ -54,6 +56,8 @@ class KringState:
     A ring that is watched names the rings of its copy monitors (``copies``) and, receive direction first,
     the zero-copy monitor's ring that gets what it releases (``zmon``; a monitor's own ring has both, one for
     each list it stands in). ``seen`` is the first slot of a receive ring its copy monitors have not seen.
+
+    A receive ring of a switch port has a ``lease``: which of its slots senders are filling.
     """
 
     adapter: str
@@ -78,6 +82,7 @@ class KringState:
     copies: tuple[str, ...] = ()
     zmon: tuple[str, str] = ("", "")
     seen: int = 0
+    lease: Lease | None = None
 
     @property
     def name(self) -> str:
@@ -92,7 +97,7 @@ class Adapter:
     pipe whose parent does not exist. ``refs`` counts references, ``fds`` bound descriptors. ``created``
     says the krings exist, ``on`` that the port is in netmap mode. ``si_users`` counts, receive first,
     descriptors bound to more than one ring. ``role``, ``peer``, ``peer_ref``, ``parent`` are a pipe end's;
-    ``pipes`` are the names of the master ends below this port.
+    ``pipes`` are the names of the master ends below this port. ``vp`` is what a port of a switch has beside.
 
     A monitor has the port it watches as ``parent`` (none when that left netmap mode), the ``directions`` it
     watches, and ``zcopy`` when it takes the buffers themselves; ``monitors`` counts those a port ever had.
@@ -127,6 +132,7 @@ class Adapter:
     monitors: int = 0
     label: str = ""
     interface: str = ""
+    vp: VpPort | None = None
 
     def rings(self, t: str) -> int:
         """Hardware rings of a direction (nma_get_nrings)."""
@@ -175,12 +181,21 @@ class Params:
     ``admode``: 0 a native driver if there is one, 1 only that, 2 always emulated. ``rejected_ok``: does a
     sync that rejected a ring succeed? ``stamps``: is every received ring stamped, or only those whose flags
     ask for it?
+
+    Of switches: ``bridge_batch`` slots of a batch, ``max_bridges`` how many there may be. ``long_chains``: do
+    packets of more than 64 fragments pass? ``displaces``: does an address take over the entry of another
+    one? ``counts_rest``: does each fragment tell how many remain, or how many there are?
     """
 
     admode: int = 0
     no_timestamp: int = 0
     rejected_ok: int = -1
     stamps: int = -1
+    bridge_batch: int = 1024
+    max_bridges: int = 8
+    long_chains: int = -1
+    displaces: int = -1
+    counts_rest: int = -1
 
 
 @dataclass(slots=True)
@@ -191,6 +206,7 @@ class System:
     woken. ``holders`` maps (process, descriptor) to a file, ``mapped`` likewise for mappings, which keep
     a file alive after its descriptor was closed. ``ports`` holds the environment of each port
     (:mod:`.ports.nic`). ``busy`` are rings that a call in progress has for itself (:mod:`.stop`).
+    (:mod:`.ports.nic`). ``bridges`` are the switches that exist, by their place in the table of switches.
     ``request`` is what is known of the request in progress (:mod:`.failure`).
     """
 
@@ -208,6 +224,7 @@ class System:
     busy: frozenset[str] = frozenset()
     params: Params = Params()
     request: Request = field(default_factory=Request)
+    bridges: dict[int, Bridge] = field(default_factory=dict)
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""

@@ -29,6 +29,10 @@ class WorldView:
         """The bytes a descriptor's mapping shows."""
         return self._s.regions[self._allocator(self._bound_file(fd)).id]
 
+    def region_id(self, fd: str) -> int:
+        """The identifier of the region a descriptor's mapping shows."""
+        return self._allocator(self._bound_file(fd)).id
+
     def nifp(self, fd: str) -> api14.netmap_if:
         """The descriptor's netmap_if, over the real bytes."""
         f = self._bound_file(fd)

@@ -213,8 +213,6 @@ def test_the_second_end_of_a_pair_asks_for_more_host_rings(
 @pytest.mark.parametrize(
     ("fields", "rule"),
     [
-        ({"name": "vale0:a"}, "14/register/vale"),
-        ({"name": "vale0:a{1"}, "14/register/vale"),
         ({"name": "x}1{2"}, "14/register/pipe/nested"),
     ],
 )

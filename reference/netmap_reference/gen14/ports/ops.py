@@ -33,6 +33,7 @@ class Asked:
 
     ``find`` asks all finders again, for a port that is made on top of another one (a monitor's parent).
     ``after`` takes what, as written, stays behind when the request fails (:class:`~..requests.Ctl`).
+    ``cut`` takes what making the port made of the request's fields.
     """
 
     s: System
@@ -42,6 +43,7 @@ class Asked:
     find: Callable[[Asked], str]
     create: bool = True
     after: list[Callable[[System], Iterable[str]]] = field(default_factory=list)
+    cut: dict[str, int] = field(default_factory=dict)
 
     def other(self, **changes: Any) -> str:
         """The adapter that this request would name with some of its fields changed."""

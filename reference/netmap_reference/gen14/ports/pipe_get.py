@@ -17,7 +17,7 @@ from ..failure import may_fail, point
 from ..request import Request, Shape
 from ..state import Adapter, System
 from ..stop import GONE
-from . import nic_mode
+from . import nic_mode, vale_ports
 from .nic_get import check_mem
 from .ops import Asked
 
@@ -54,19 +54,22 @@ def find(asked: Asked) -> str:
     if asked.req.mode not in (api14.NR_REG_ALL_NIC, api14.NR_REG_ONE_NIC):
         asked.fired.append(PIPE_MODE)
         raise Refused("EINVAL")
-    return _pipe(asked.s, asked.req, step.state, asked.fired)
+    return _pipe(asked, step.state)
 
 
-def _pipe(s: System, req: Request, port: request.PortName, fired: list[str]) -> str:
+def _pipe(asked: Asked, port: request.PortName) -> str:
     """The end of a pipe, both ends made if the pipe does not exist. Source: netmap_get_pipe_na."""
+    s, req, fired = asked.s, asked.req, asked.fired
     if any(c in port.base for c in "{}"):
         raise NotModelled("14/register/pipe/nested", f"the parent of {req.name} is a pipe")
-    if port.base.startswith("vale"):
-        raise NotModelled("14/register/vale", f"the parent of {req.name} is a VALE port")
     shape = Shape(req.tx_rings, req.rx_rings, req.tx_slots, req.rx_slots, req.extra_bufs)
-    if port.base not in s.adapters:
+    base = vale_ports.find(replace(asked, req=replace(req, name=port.base)))
+    if base:
+        # The request is written back when its parent is made, so the pipe has the parent's sizes.
+        shape = request.parent_shape(shape).state if s.adapters[base].refs == 0 else shape
+    elif port.base not in s.adapters:
         shape = _make_parent(s, req, port.base, shape, fired)
-    parent = s.adapters[port.base]
+    parent = s.adapters[base or port.base]
     if parent.interface == GONE:
         raise NotModelled("14/nic/detach/parent", f"the parent of {req.name} has gone")
     if parent.kind == "nic":

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from netmap_spec.abi import api14
 
-from ...core.outcome import NotModelled
 from ...core.step import rule
 from ..bind import Refused
 from ..state import Adapter
-from . import monitor_ends, nic_get, nic_mode, null, pipe_ends, pipe_get
+from . import monitor_ends, nic_get, nic_mode, null, pipe_ends, pipe_get, vale_ports
 from .ops import Asked, Finder, PortOps
 
 OLD_MODE = rule("14/register/mode/pipe", clause="14.register.names", source=f"{nic_get.NETMAP_C}:1583-1588")
@@ -24,6 +23,7 @@ OPS: dict[str, PortOps] = {
     "pipe": pipe_ends.OPS,
     "persistent": pipe_ends.PARENT_OPS,
     "monitor": monitor_ends.OPS,
+    "vale": vale_ports.OPS,
 }
 
 
@@ -32,14 +32,8 @@ def ops(na: Adapter) -> PortOps:
     return OPS[na.kind]
 
 
-def _vale(asked: Asked) -> str:
-    if asked.req.name.startswith("vale"):
-        raise NotModelled("14/register/vale", f"VALE port {asked.req.name}")
-    return ""
-
-
 #: In the order of netmap_get_na.
-FINDERS: tuple[Finder, ...] = (null.find, monitor_ends.find, pipe_get.find, _vale, nic_get.find)
+FINDERS: tuple[Finder, ...] = (null.find, monitor_ends.find, pipe_get.find, vale_ports.find, nic_get.find)
 
 
 def find(asked: Asked) -> str:

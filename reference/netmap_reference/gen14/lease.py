@@ -1,0 +1,123 @@
+"""Chapter *lease*: how several senders fill one receive ring at the same time.
+
+A sender first takes a *lease*: so many slots from ``hwlease`` on, as pure arithmetic under the ring's lock.
+It then copies without the lock. When it is done it takes the lock again, notes where its slots end, and if
+all slots before its own have been published, publishes its own and those of every later lease that is done
+already. So the receiver sees slots in the order in which they were leased, and none that is still being
+filled. Slots that a sender leased and did not need are given back when its lease is the last one, and
+published as empty packets otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..core.step import Step, rule
+from .ring import advance, distance, nm_next
+
+VALE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14"
+
+#: What a lease that is not done has noted (NR_NOSLOT).
+NOSLOT = -1
+
+_LEASE = "14.vale.lease"
+TAKEN = rule("14/lease/take/all", clause=_LEASE, source=f"{VALE_C}:929-940")
+TAKEN_PART = rule("14/lease/take/what-there-is", clause="14.vale.full", source=f"{VALE_C}:935-939")
+PUBLISHED = rule("14/lease/publish/in-order", clause=_LEASE, source=f"{VALE_C}:1055-1079")
+PUBLISHED_MORE = rule("14/lease/publish/later-ones-too", clause=_LEASE, source=f"{VALE_C}:1063-1068")
+NOT_YET = rule("14/lease/publish/not-yet", clause=_LEASE, source=f"{VALE_C}:1055-1059")
+GIVEN_BACK = rule("14/lease/publish/given-back", clause=_LEASE, source=f"{VALE_C}:1037-1045")
+EMPTIED = rule("14/lease/publish/empty-packets", clause=_LEASE, source=f"{VALE_C}:1046-1051")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The leases of one receive ring of ``n`` slots.
+
+    ``hwtail``: the first slot that is not published. ``hwlease``: the first one that is not leased.
+    ``index``: the number the next lease gets, modulo ``n``; ``ends`` has, by that number, where a lease that
+    is done ends, :data:`NOSLOT` for one that is not.
+    """
+
+    hwtail: int
+    hwlease: int
+    index: int
+    ends: tuple[int, ...]
+
+
+def fresh(n: int) -> Lease:
+    """The leases of a new ring."""
+    return Lease(0, 0, 0, (NOSLOT,) * n)
+
+
+def space(n: int, hwcur: int, hwlease: int) -> int:
+    """Slots that may be leased: all but those leased, published or read and not released, and one."""
+    return n - 1 - distance(hwcur, hwlease, n)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """``count`` slots from ``start`` on, and the lease's number ``index``."""
+
+    lease: Lease
+    start: int
+    index: int
+    count: int
+
+
+def take_lease(n: int, hwcur: int, lease: Lease, needed: int) -> Step[Granted]:
+    """Lease ``needed`` slots, or as many as there are. Source: nm_vale_flush, nm_kr_lease."""
+    room = space(n, hwcur, lease.hwlease)
+    count = needed
+    fired: tuple[str, ...] = (TAKEN,)
+    if room < needed:
+        count, fired = room, (TAKEN_PART,)
+    after = Lease(
+        lease.hwtail,
+        advance(lease.hwlease, count, n),
+        nm_next(lease.index, n - 1),
+        store(lease.ends, lease.index, NOSLOT),
+    )
+    return Step(Granted(after, lease.hwlease, lease.index, count), fired)
+
+
+def store(ends: tuple[int, ...], index: int, value: int) -> tuple[int, ...]:
+    """``ends`` with one entry replaced."""
+    return (*ends[:index], value, *ends[index + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """``empty`` slots from ``stop`` on are published as empty packets; with ``news`` the receiver is told."""
+
+    lease: Lease
+    empty: int
+    news: bool
+
+
+def report_lease(n: int, lease: Lease, start: int, index: int, stop: int, leftover: int) -> Step[Reported]:
+    """A sender has filled its slots from ``start`` up to ``stop`` and did not need ``leftover`` more.
+
+    Source: nm_vale_flush.
+    """
+    fired: tuple[str, ...] = ()
+    empty = 0
+    if leftover > 0:
+        if nm_next(index, n - 1) == lease.index:
+            lease = replace(lease, hwlease=stop)
+            fired = (GIVEN_BACK,)
+        else:
+            empty, fired = leftover, (EMPTIED,)
+    end = advance(stop, empty, n)
+    ends = store(lease.ends, index, end)
+    if start != lease.hwtail:
+        return Step(Reported(replace(lease, ends=ends), empty, False), (*fired, NOT_YET))
+    later = False
+    i = index
+    while i != lease.index and ends[i] != NOSLOT:
+        later = later or i != index
+        end = ends[i]
+        ends = store(ends, i, NOSLOT)
+        i = nm_next(i, n - 1)
+    fired = (*fired, PUBLISHED, PUBLISHED_MORE) if later else (*fired, PUBLISHED)
+    return Step(Reported(replace(lease, hwtail=end, ends=ends), empty, end != start), fired)
