@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from netmap_reference.drivers.__main__ import main
 from netmap_reference.drivers.bench import Bench, Broken
-from netmap_reference.drivers.checker import MOVES, check, enter
+from netmap_reference.drivers.checker import check
 from netmap_reference.drivers.models import MODELS
+from netmap_reference.drivers.moves import MOVES, enter
 from netmap_reference.drivers.native import Native
 from netmap_reference.drivers.planted import PLANTED
 from netmap_spec import clauses
