@@ -47,6 +47,8 @@ CAPABILITIES = {
     "null": "REGISTER makes null ports",
     "pipe": "REGISTER opens both ends of NAME{ID and NAME}ID",
     "vale": "REGISTER makes ports of switches, valeX:PORT, and what one sends reaches the others",
+    "csb": "a descriptor can be in CSB mode",
+    "kloop": "a sync-kloop can run, with sleeps or with eventfds",
     "nic": "the ports of kind nic that a scenario asks for exist and REGISTER opens them",
     "monitor": "REGISTER with a monitor flag opens a monitor of a port that is open",
     "rings": "a NIC port can have more than one transmit and receive ring",

@@ -45,6 +45,7 @@ FORMS = {
     "csbset": "csbset H INDEX field=value …",
     "kick": "kick H INDEX",
     "irq": "irq H INDEX MS",
+    "gsync": "gsync H INDEX [force=1]",
     "rawsock": "rawsock NAME PORT",
     "rawsend": "rawsend NAME LEN FILL",
     "rawrecv": "rawrecv NAME MS",
@@ -92,6 +93,8 @@ _OPTION = {
     },
     "eventfds": ("SYNC_KLOOP_EVENTFDS", "entries"),
     "csb": ("CSB", "entries"),
+    **{f"{a}_{what}": ("CSB", f"{a}_{what}") for a in ("atok", "ktoa") for what in ("ofs", "bad")},
+    **{word: ("SYNC_KLOOP_EVENTFDS", word) for word in ("nokick", "noirq")},
     "kmode": ("SYNC_KLOOP_MODE", "mode"),
     "offsets": ("OFFSETS", ""),
 }
@@ -161,7 +164,7 @@ def _request(words: list[str]) -> dict[str, Any]:
             kind, name = _OPTION[key]
             option = options.setdefault(kind, {"type": kind})
             option.update(_option(name, given))
-            if kind == "SYNC_KLOOP_EVENTFDS":
+            if name == "entries" and kind == "SYNC_KLOOP_EVENTFDS":
                 option["size"] = _EVENTFDS_HEADER + int(given) * _EVENTFD
         elif key in _LISTS:
             raw += [_raw(part) for part in str(given).split(",")]
@@ -382,6 +385,22 @@ def _make_indexed(*names: str) -> _Make:
     return lambda w: (w[0], {n: _int(x, n) for n, x in zip(names, w[1:], strict=True)})
 
 
+def _numbers(words: list[str], allowed: tuple[str, ...]) -> dict[str, int]:
+    """Fields that are numbers."""
+    found: dict[str, int] = {}
+    for key, given in _pairs(words).items():
+        if key not in allowed:
+            raise _Bad(f"'{key}' is none of {', '.join(allowed)}")
+        if not isinstance(given, int):
+            raise _Bad(f"'{given}' is not a number")
+        found[key] = given
+    return found
+
+
+def _make_csbset(w: list[str]) -> tuple[str, dict[str, Any]]:
+    return w[0], {"index": _int(w[1], "index"), **_numbers(w[2:], ("head", "cur", "kick", "flags"))}
+
+
 def _side(text: str) -> str:
     if text not in ("wire", "host"):
         raise _Bad(f"'{text}' is no side of a port: wire or host")
@@ -424,9 +443,10 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "poll": (_make_poll("poll"), 3, 3),
     "select": (_make_poll("select"), 3, 3),
     "epoll": (_make_poll("epoll"), 3, 3),
-    "csbset": (lambda w: (w[0], {"index": _int(w[1], "index"), **_pairs(w[2:])}), 3, 9),
+    "csbset": (_make_csbset, 3, 9),
     "kick": (_make_indexed("index"), 2, 2),
     "irq": (_make_indexed("index", "timeout_ms"), 3, 3),
+    "gsync": (lambda w: (w[0], {"index": _int(w[1], "index"), **_numbers(w[2:], ("force",))}), 2, 3),
     "rawsock": (lambda w: ("", {"socket": w[0], "port": w[1]}), 2, 2),
     "rawsend": (
         lambda w: ("", {"socket": w[0], "len": _int(w[1], "length"), "fill": _int(w[2], "byte", 16)}), 3, 3

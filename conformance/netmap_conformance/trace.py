@@ -44,6 +44,10 @@ host_rx_rings options``
     (collect what came out there) · ``link port up`` (its interface) ·
     ``reset port`` (its device starts again) · ``detach port`` (its driver goes) ·
     ``sysctl name value`` · ``env action …`` (2011: nic_tx, irq …)
+``csbset index head cur kick flags`` · ``kick index`` · ``irq index timeout_ms`` · ``gsync index force``
+    a descriptor in CSB mode: stores into an entry (kick: appl_need_kick, flags: sync_flags), a write to its
+    ioeventfd, a read of its irqfd (returns 8 when there was a signal, 0 when not), and what a guest's driver
+    does to sync a ring through its entry.
 ``join actor`` · ``kill actor`` · ``sleep ms`` (wait for an actor's calls, end its process, let time pass)
 ``lost number`` (a recording has a hole here) · ``env action …`` also stands for shell commands, parameters
     and packet sockets of recordings
@@ -130,6 +134,7 @@ class See(msgspec.Struct, omit_defaults=True, kw_only=True):
     ``rings``: every field of each registered ring by name (``tx0``, ``rx1``; host rings count on after the
     hardware ones). ``slots``: ``[index, buf_idx, len, flags, ptr]`` of the slots that changed since this
     descriptor was looked at last (all that are listed, when ``full``). ``bytes``: ``"tx0/3" -> hex``.
+    ``csb``: the entries of a descriptor in CSB mode, in their order, every word by its C name.
     ``kernel``: white-box state, where the implementation shows it (2011 recordings).
     """
 
@@ -139,6 +144,7 @@ class See(msgspec.Struct, omit_defaults=True, kw_only=True):
     slots: dict[str, list[list[int]]] = {}
     bytes: dict[str, str] = {}
     frames: list[str] | None = None
+    csb: list[dict[str, int]] | None = None
     kernel: Any = None
 
 

@@ -262,6 +262,14 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "ioctl": lambda c, call, choose, actor: c.world.ioctl(call.fd, int(call.args["code"]), actor),
     "sysctl": lambda c, call, choose, actor: _parameter(c, str(call.args["name"]), str(call.args["value"])),
     "fail": lambda c, call, choose, actor: c.world.fail(str(call.args["point"]), int(call.args["passes"])),
+    "csbset": lambda c, call, choose, actor: c.world.csbset(
+        call.fd, int(call.args["index"]), {k: v for k, v in call.args.items() if k != "index"}, actor
+    ),
+    "kick": lambda c, call, choose, actor: c.world.kick(call.fd, int(call.args["index"]), choose, actor),
+    "irq": lambda c, call, choose, actor: c.world.irq(call.fd, int(call.args["index"]), actor),
+    "gsync": lambda c, call, choose, actor: c.world.guest_sync(
+        call.fd, int(call.args["index"]), bool(call.args.get("force", 0)), choose, actor
+    ),
     "env": _env,
     "link": _interface,
     "reset": _interface,

@@ -42,6 +42,10 @@ OPERATIONS = {
     "sysctl": "14.control.parameters",
     "fail": "14.failure.undone",
     "env": "14.control.parameters",
+    "csbset": "14.csb.entries",
+    "kick": "14.kloop.kick",
+    "irq": "14.kloop.irq",
+    "gsync": "14.ptnet.txsync",
 }
 #: What only a store of the application can have done: the region is shared and the kernel left it alone.
 STORES = "14.memory.mmap"
@@ -62,6 +66,11 @@ FIELDS = {
     "nifp.extra": "14.memory.extra-buffers",
     "nifp.ring_ofs": "14.register.nifp",
     "hdr.nr_name": "14.control.copied-back",
+    "irq": "14.kloop.irq",
+    "csb": "14.csb.entries",
+    "csb.hwcur": "14.csb.kernel-write",
+    "csb.hwtail": "14.csb.kernel-write",
+    "csb.kern_need_kick": "14.kloop.kick",
     "options": "14.control.copied-back",
     "options.status": "14.options.status",
     "out.nr_mem_id": "14.memory.ids",
@@ -72,6 +81,7 @@ FIELDS = {
     "out.nr_extra_bufs": "14.memory.extra-buffers",
 }
 PREFIXES = {
+    "csb.": "14.csb.initial",
     "hdr.": "14.control.header",
     "options.": "14.control.copied-back",
     "nifp.": "14.register.nifp",

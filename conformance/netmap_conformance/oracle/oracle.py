@@ -26,6 +26,7 @@ from ..trace import Call, Event, Header, Return
 from . import blame, sane
 from .candidate import Candidate, unique
 from .choices import TooMany
+from .loops import passed, sleeps_in_loop
 from .progress import Owed, owed
 from .sane import Malformed
 from .steps import Attempt, Context, attempts, left_out, skipped, start
@@ -140,7 +141,8 @@ class Oracle:
             more: list[Candidate] = []
             for c in self.candidates:
                 known = c.started.get(other.n)
-                if known is not None and not (known.asleep and other.fd in c.world.woken()):
+                again = known is not None and known.asleep and not sleeps_in_loop(other)
+                if known is not None and not (again and other.fd in c.world.woken()):
                     continue
                 more += start(c, other, self._context)
                 more += skipped(c, other, _meet(c, call, other), self._context)
@@ -270,6 +272,8 @@ class Oracle:
     def _settle(self, call: Call, done: Return) -> None:
         """Everything that must eventually happen is due."""
         self.steps += 1
+        self._others(call)
+        self.candidates = self._bounded(unique(later for c in self.candidates for later, _ in passed(c)))
         asleep = list(self._open.values())
         debts = [(c, owed(c, asleep)) for c in self.candidates]
         paid = [c for c, debt in debts if not debt]

@@ -13,6 +13,7 @@ from netmap_reference.core.choice import eager
 
 from ..trace import Call
 from .candidate import Candidate
+from .loops import sleeps_in_loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ def owed(c: Candidate, asleep: list[Call]) -> list[Owed]:
     """Everything the candidate still owes when nothing moves any more; ``asleep`` are calls not returned."""
     found = [_ring(c, clause, name) for clause, name in c.world.owed()]
     for call in asleep:
+        if sleeps_in_loop(call) and call.n not in c.started:
+            found.append(Owed("14.kloop.start", f"the loop of {call.fd} (step {call.n}) runs", "not begun"))
         if call.op != "poll" or not c.bound(call.fd):
             continue
         world = c.world.clone()
@@ -46,6 +49,8 @@ def _ring(c: Candidate, clause: str, name: str) -> Owed:
     k = c.world.system().krings[name]
     port, _, ring = name.rpartition(":")
     n, pos = k.pos.n, k.pos
+    if clause == "14.kloop.progress":
+        return Owed(clause, f"everything published for {name} is handled", "not handled", port, ring)
     if k.t == "tx":
         wanted = f"every slot handed over is completed: tail of {name} at {(pos.hwcur - 1) % n}"
     else:

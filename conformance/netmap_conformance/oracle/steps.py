@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netmap_reference.core.choice import Choice, Choose
 from netmap_reference.core.step import RULES
@@ -17,6 +17,7 @@ from .candidate import Candidate, Started
 from .choices import Enumeration
 from .compare import Comparison
 from .frames import compare_frames
+from .loops import come_back, passed, sleeps_in_loop
 from .requests import Mismatch
 
 _BUSY = {sync.BUSY, poll.BUSY}
@@ -55,6 +56,13 @@ def attempts(c: Candidate, call: Call, done: Return | None, context: Context) ->
     started = c.started.get(call.n)
     if started is None:
         yield from _act(c, call, done, context)
+        return
+    if started.asleep and sleeps_in_loop(call):
+        process = context.process_of(call.actor)
+        after, result, wrong = come_back(c, call, started.result, process)
+        attempt = _finish(c, after, call, done, result, (), context)
+        attempt.found = wrong or attempt.found
+        yield attempt
         return
     if not started.asleep:
         yield _finish(c, c.clone(), call, done, started.result, (), context)
@@ -142,10 +150,23 @@ def _read(
     runs = Enumeration(act, needed)
     for run in runs:
         after, result = run.value
-        attempt = _finish(c, after, call, done, result, run.answers, context)
         if _told(after, call, done, run.answers):
             runs.told(run)
-        yield attempt
+        for later, fired in _passes(after, reading):
+            more = replace(result, fired=(*result.fired, *fired)) if fired else result
+            yield _finish(c, later, call, done, more, run.answers, context)
+
+
+def _passes(c: Candidate, reading: frozenset[str]) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
+    """Where the passes of loops may have led the candidate when it is looked at."""
+    if not c.world.looping():
+        yield c, ()
+        return
+    c.world.switches = reading
+    for later, fired in passed(c):
+        found = later.clone()
+        found.world.switches = frozenset()
+        yield found, fired
 
 
 def _told(c: Candidate, call: Call, done: Return | None, answers: Answers) -> bool:

@@ -55,6 +55,15 @@ def check_slots(slots: Any, ring: str, where: str) -> None:
         raise TraceError(f"{where}: the slots of {ring} are not listed in order: {indices}")
 
 
+def check_csb(entries: Any, where: str) -> list[dict[str, int]]:
+    """Entries of a CSB. Raises :class:`TraceError` for anything else."""
+    if not isinstance(entries, list) or not all(
+        isinstance(e, dict) and all(isinstance(v, int) for v in e.values()) for e in entries
+    ):
+        raise TraceError(f"{where}: 'csb' is {entries!r}, not a list of entries")
+    return entries
+
+
 def returned(call: Call, line: dict[str, Any], number: int, where: str) -> Return:
     """What an operation of the recording gave back and showed."""
     done = Return(of=call.n, ret=want(line, "ret", int, where), line=number)
@@ -89,7 +98,7 @@ def returned(call: Call, line: dict[str, Any], number: int, where: str) -> Retur
         else:
             seen.bytes[f"{call.args['ring']}/{call.args['index']}"] = text
     if "csb" in line:
-        seen.kernel = {"csb": line["csb"]}
+        seen.csb = check_csb(line["csb"], where)
     if seen != See():
         done.see = seen
     return done

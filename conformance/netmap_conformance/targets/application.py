@@ -42,6 +42,10 @@ class Api14Target(ABC):
     def mapping(self, fd: str, actor: str = "main") -> Mapping | None:
         """The mapping that ``actor``'s process has of ``fd``, ``None`` while it has none."""
 
+    def csb(self, fd: str) -> list[dict[str, int]] | None:
+        """The entries of a descriptor in CSB mode; a target that has none keeps this."""
+        return None
+
     @abstractmethod
     def system_call(self, call: Call) -> Return | None:
         """Everything that is not an application's own access to the region."""
@@ -80,6 +84,7 @@ class Api14Target(ABC):
         if done.see is not None:
             seen.bytes = done.see.bytes
             seen.frames = done.see.frames
+        seen.csb = self.csb(call.fd)
         done.see = seen
 
     def look(self, fd: str, actor: str = "main") -> See:

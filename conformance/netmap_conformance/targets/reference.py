@@ -25,6 +25,8 @@ from .base import TargetError
 from .mapping import Mapping
 from .policy import Policy
 
+#: What reading or writing an eventfd returns, bytes.
+EVENT = 8
 #: How often the environment may move before a sleeping call counts as left alone.
 MOVES = 64
 #: Calls that are made while a sync of another thread is held half way; any other lets it go on first.
@@ -48,6 +50,7 @@ class ReferenceTarget(Api14Target):
         self._processes = {"main"}
         self._sleeping: dict[int, Call] = {}
         self._held: dict[int, tuple[Call, Overlap]] = {}
+        self._looping: dict[int, Any] = {}
         self._finished: list[Return] = []
 
     def capabilities(self) -> frozenset[str]:
@@ -64,6 +67,7 @@ class ReferenceTarget(Api14Target):
         self._processes = {"main"}
         self._sleeping.clear()
         self._held.clear()
+        self._looping.clear()
         self._finished.clear()
 
     def stop(self) -> None:
@@ -146,10 +150,45 @@ class ReferenceTarget(Api14Target):
     def sys_register(self, call: Call) -> Return:
         return self._done(call, self._world.register(call.fd, call.args, self._policy, self._process(call)))
 
-    def sys_ctl(self, call: Call) -> Return:
+    def sys_ctl(self, call: Call) -> Return | None:
+        """A request; a caller that lends its thread to a loop sleeps until the loop is stopped."""
         fields = {k: v for k, v in call.args.items() if k != "request"}
         request = call.args["request"]
-        return self._done(call, self._world.ctl(call.fd, request, fields, self._policy, self._process(call)))
+        result = self._world.ctl(call.fd, request, fields, self._policy, self._process(call))
+        if not result.asleep:
+            return self._done(call, result)
+        if call.actor == "main":  # nobody is left who could stop it
+            return Return(of=call.n, ret=-1, hang=True)
+        self._sleeping[call.n] = call
+        self._looping[call.n] = result
+        return None
+
+    # --- CSB mode -------------------------------------------------------------------------------
+
+    def csb(self, fd: str) -> list[dict[str, int]] | None:
+        return self._world.csb(fd)
+
+    def sys_csbset(self, call: Call) -> Return:
+        words = {k: v for k, v in call.args.items() if k != "index"}
+        return self._done(call, self._world.csbset(call.fd, call.args["index"], words, self._process(call)))
+
+    def sys_kick(self, call: Call) -> Return:
+        result = self._world.kick(call.fd, call.args["index"], self._policy, self._process(call))
+        done = self._done(call, result)
+        done.ret = done.ret or EVENT
+        return done
+
+    def sys_irq(self, call: Call) -> Return:
+        done = self._done(call, self._world.irq(call.fd, call.args["index"], self._process(call)))
+        if done.out and done.out["count"]:
+            done.ret = EVENT
+        return done
+
+    def sys_gsync(self, call: Call) -> Return:
+        index, force = call.args["index"], bool(call.args.get("force", 0))
+        return self._done(
+            call, self._world.guest_sync(call.fd, index, force, self._policy, self._process(call))
+        )
 
     def sys_legacy(self, call: Call) -> Return:
         fields = {k: v for k, v in call.args.items() if k != "request"}
@@ -160,9 +199,7 @@ class ReferenceTarget(Api14Target):
 
     def sys_parse(self, call: Call) -> Return:
         fields = {k: v for k, v in call.args.items() if k not in ("how", "texts")}
-        return self._done(
-            call, self._world.parse(call.args["how"], call.args["texts"], fields, self._policy)
-        )
+        return self._done(call, self._world.parse(call.args["how"], call.args["texts"], fields, self._policy))
 
     def sys_mmap(self, call: Call) -> Return:
         args = call.args
@@ -273,26 +310,31 @@ class ReferenceTarget(Api14Target):
         return Return(of=call.n, ret=0, revents=[])
 
     def _wake(self) -> None:
-        """Sleepers whose selinfo was woken scan again."""
+        """Sleepers whose selinfo was woken scan again; those whose loop was stopped come back."""
         woken = self._world.woken()
         for n, call in list(self._sleeping.items()):
-            if call.fd in woken:
+            if n in self._looping:
+                if self._world.start_returns(call.fd, self._process(call)) is not None:
+                    self._come_back(n, self._done(call, self._looping.pop(n)))
+            elif call.fd in woken:
                 done = self._scan(call)
                 if done is not None:
-                    del self._sleeping[n]
-                    self.observe(call, done)
-                    self._finished.append(done)
+                    self._come_back(n, done)
+
+    def _come_back(self, n: int, done: Return) -> None:
+        """A sleeper returns."""
+        self.observe(self._sleeping.pop(n), done)
+        self._finished.append(done)
 
     def sys_join(self, call: Call) -> Return:
         """Wait for an actor: its sleeping calls come back, by an event or by their timeout."""
         actor = call.args["actor"]
         self._let_go(actor)
         for n, sleeper in list(self._sleeping.items()):
+            if n in self._looping and sleeper.actor == actor:
+                return Return(of=call.n, ret=-1, hang=True)  # nobody has stopped the loop
             if sleeper.actor == actor:
-                del self._sleeping[n]
-                done = self._wait(sleeper)
-                self.observe(sleeper, done)
-                self._finished.append(done)
+                self._come_back(n, self._wait(sleeper))
         return Return(of=call.n)
 
     def sys_kill(self, call: Call) -> Return:

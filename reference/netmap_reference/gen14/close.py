@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.step import rule
-from . import bind, memory, stop
+from . import bind, kloop, loops, memory, stop
 from .bind import krings_put, memory_put, rings_delete
 from .ports import monitor_ends
 from .ports.table import ops
@@ -30,6 +30,8 @@ def release(s: System, file: int, switches: frozenset[str]) -> tuple[str, ...]:
     held = file in s.holders.values() or file in s.mapped.values()
     if held or file not in s.files:
         return (HELD,)
+    if file in s.loops:
+        return (kloop.HELD,)
     fired: list[str] = []
     f = s.files[file]
     if f.adapter:
@@ -38,6 +40,7 @@ def release(s: System, file: int, switches: frozenset[str]) -> tuple[str, ...]:
     else:
         fired.append(UNBOUND)
     del s.files[file]
+    loops.forget(s, file)
     s.waiting = {n: w - {file} for n, w in s.waiting.items() if w - {file}}
     s.woken -= {file}
     return tuple(fired)

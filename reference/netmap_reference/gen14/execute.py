@@ -15,6 +15,7 @@ from ..core.choice import Choice, Choose
 from ..core.effects import (
     Do,
     Effect,
+    Fence,
     Fired,
     Lock,
     Protocol,
@@ -29,7 +30,7 @@ from ..core.effects import (
     run,
 )
 from ..core.outcome import HANG, fault
-from . import bind, memory, stop
+from . import bind, loops, memory, stop
 from .ports import device, host, monitor, monitor_slots, vale_device
 from .ports.table import ops
 from .result import Result
@@ -59,6 +60,10 @@ class Execution:
         match effect:
             case Fired(rule):
                 self.fired.append(rule)
+            case ReadUser((ring, "atok" | "ktoa", word)):
+                return loops.load(self.s, self.file, ring, word)
+            case WriteUser((ring, "atok" | "ktoa", word), value):
+                loops.store(self.s, self.file, loops.index(self.s, self.file, ring), {word: value})
             case ReadUser((ring, word)):
                 return getattr(bind.view(self.s, self.s.krings[ring]), word)
             case ReadUser((ring, "slot", i, word)):
@@ -72,6 +77,8 @@ class Execution:
             case WriteKernel((ring, "lease"), value):
                 k = self.s.krings[ring]
                 self.s.krings[ring] = replace(k, lease=value, pos=replace(k.pos, hwtail=value.hwtail))
+            case WriteKernel((ring, "guest"), value):
+                loops.keep_guest(self.s, self.file, self.s.krings[ring], value)
             case WriteKernel((ring, word), value):
                 field = "pos" if word == "kring" else word
                 self.s.krings[ring] = replace(self.s.krings[ring], **{field: value})
@@ -83,6 +90,9 @@ class Execution:
                 raise Hung(ring)
             case Wake(selinfo):
                 self.s.woken |= self.s.waiting.pop(selinfo, frozenset())
+                loops.wake(self, selinfo)
+            case Fence():
+                pass  # one call runs at a time: everything is in order
             case Do(what, args) if what in vale_device.DO:
                 return vale_device.DO[what](self, *args)
             case Do(what, args):
@@ -130,6 +140,8 @@ class Execution:
     def _read_kernel(self, k: KringState, word: str) -> Any:
         if word == "kring":
             return k.pos
+        if word == "guest":
+            return loops.guest(self.s, self.file, k)
         if word == "si_users":
             return self.s.adapters[k.adapter].si_users[k.t == TX]
         if word == "si":

@@ -6,7 +6,7 @@ code does; each switch is one deviation, described at the clause it breaks.
 
 from __future__ import annotations
 
-from . import bind, legacy, poll, requests, ring, stop, switch, sync
+from . import bind, csb, kloop, legacy, poll, ptnet, requests, ring, stop, switch, sync
 from .libraries import nm_open, nmport, nmport_options, words
 from .ports import monitor_ends, nic_get, null, pipe_ends, pipe_get, vale
 
@@ -18,6 +18,9 @@ AS_WRITTEN: frozenset[str] = (
     | nmport.AS_WRITTEN
     | nmport_options.AS_WRITTEN
     | legacy.AS_WRITTEN
+    | csb.AS_WRITTEN
+    | kloop.AS_WRITTEN
+    | ptnet.AS_WRITTEN
     | ring.AS_WRITTEN
     | sync.AS_WRITTEN
     | stop.AS_WRITTEN

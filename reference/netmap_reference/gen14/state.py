@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.memory import Region
+from .csb import Entry
 from .failure import Request
 from .lease import Lease
 from .memory import Allocator
@@ -198,6 +199,34 @@ class Params:
     counts_rest: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class Csb:
+    """The arrays of a descriptor in CSB mode: one entry for each ring, transmit first.
+
+    ``irqs`` counts, per entry, signals of its irqfd that nobody has read. ``guests`` are the application's
+    own krings, where it keeps some (:mod:`.ptnet`).
+    """
+
+    entries: tuple[Entry, ...]
+    irqs: tuple[int, ...]
+    guests: tuple[Kring, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A running sync-kloop. ``irqs``: which entries have an irqfd. ``passed``: it has looked at its rings."""
+
+    busy_wait: bool
+    direct_tx: bool = False
+    direct_rx: bool = False
+    irqs: tuple[bool, ...] = ()
+    passed: bool = False
+
+    def direct(self, t: str) -> bool:
+        """Is this direction handled by whoever kicks?"""
+        return self.direct_tx if t == TX else self.direct_rx
+
+
 @dataclass(slots=True)
 class System:
     """All of the kernel's state, and the regions it shares.
@@ -208,6 +237,8 @@ class System:
     (:mod:`.ports.nic`). ``busy`` are rings that a call in progress has for itself (:mod:`.stop`).
     (:mod:`.ports.nic`). ``bridges`` are the switches that exist, by their place in the table of switches.
     ``request`` is what is known of the request in progress (:mod:`.failure`).
+    ``csbs`` and ``loops`` are those of files in CSB mode (:mod:`.loops`); ``ended`` counts START calls whose
+    loop was stopped and that have not returned, ``stops`` are files whose next loop has been stopped already.
     """
 
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -225,6 +256,10 @@ class System:
     params: Params = Params()
     request: Request = field(default_factory=Request)
     bridges: dict[int, Bridge] = field(default_factory=dict)
+    csbs: dict[int, Csb] = field(default_factory=dict)
+    loops: dict[int, Loop] = field(default_factory=dict)
+    ended: dict[int, int] = field(default_factory=dict)
+    stops: frozenset[int] = frozenset()
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""

@@ -22,7 +22,8 @@ from ..core.memory import PAGE, Region
 from ..core.outcome import errno
 from ..core.step import rule
 from . import close as closing
-from . import control, failure, legacy, memory, poll, requests, sync
+from . import control, csb, failure, legacy, memory, poll, requests, sync
+from .csb_calls import CsbCalls
 from .execute import Execution
 from .libraries import program
 from .notify import interrupt, notify
@@ -33,7 +34,6 @@ from .ports.wire import Wire
 from .result import Result
 from .ring import CONTRACT
 from .state import RX, TX, Adapter, File, System
-from .view import WorldView
 
 __all__ = ["PortConfig", "Result", "World"]
 
@@ -66,10 +66,10 @@ class PortConfig:
     driver: str = "generic nic"
 
 
-class World(WorldView):
+class World(CsbCalls):
     """One netmap device with its ports. ``switches`` are the deviations that are on, and may be replaced."""
 
-    __slots__ = ("configs", "switches")
+    __slots__ = ("configs",)
 
     def __init__(self, ports: Sequence[PortConfig] = (), switches: frozenset[str] = CONTRACT) -> None:
         self.switches = switches
@@ -284,6 +284,8 @@ class World(WorldView):
         f = self._s.files[file]
         if not f.adapter:
             return Result(errno("ENXIO"), (sync.UNBOUND,))
+        if file in self._s.csbs:
+            return Result(errno("EBUSY"), (csb.SYNC_BUSY,))
         x = Execution(self._s, file, choose, self.switches)
         return x, sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches)
 
@@ -304,6 +306,8 @@ class World(WorldView):
         f = self._s.files[file]
         if not f.adapter or not self._s.adapters[f.adapter].on:
             return Result(fired=(poll.UNBOUND,), revents=frozenset({"err"}))
+        if file in self._s.csbs:
+            return Result(fired=(csb.POLL_ERROR,), revents=frozenset({"err"}))
         x = Execution(self._s, file, choose, self.switches)
         bound = poll.Bound(
             self._bound(f, TX), self._bound(f, RX), f.selinfo[1], f.selinfo[0], f.tx_poll, f.rx_poll
@@ -397,9 +401,9 @@ class World(WorldView):
             if count:
                 x.fired.append(wire.ARRIVE if k.t == RX else wire.COMPLETE)
                 run(interrupt(name, count), x)
-        return Result(fired=tuple(x.fired))
+        return Result(fired=(*x.fired, *self.passes(choose)))
 
     def owed(self) -> list[tuple[str, str]]:
         """(clause, ring) of every progress clause that is not met now; see :func:`.ports.wire.owed`."""
         found = ((wire.owed(self._s, k), name) for name, k in sorted(self._s.krings.items()))
-        return [(clause, name) for clause, name in found if clause]
+        return [(clause, name) for clause, name in found if clause] + self.loop_owed()

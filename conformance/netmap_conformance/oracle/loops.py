@@ -1,0 +1,70 @@
+"""Sync-kloops in the oracle: a loop may pass over its rings at any moment, also between a call and the look.
+
+So after every call each candidate is followed to wherever passes over single rings lead it. There are few
+such states: a pass that finds nothing new changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import replace
+
+from netmap_reference.core.choice import Choose
+from netmap_reference.gen14.world import Result
+
+from ..trace import Call
+from .candidate import Candidate
+from .choices import Enumeration, TooMany
+from .requests import Mismatch
+
+#: States that passes may lead to from one.
+MAX_STATES = 256
+
+
+def passed(c: Candidate) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
+    """The candidate, and every other one that passes of its loops lead to, with the rules these fired."""
+    yield c, ()
+    if not c.world.looping():
+        return
+    known: set[Hashable] = {c.world.key()}
+    waiting: list[tuple[Candidate, tuple[str, ...]]] = [(c, ())]
+    while waiting:
+        at, fired = waiting.pop(0)
+        for file, ring in at.world.looping():
+            for after, more in _one(at, file, ring):
+                key = after.world.key()
+                if key in known:
+                    continue
+                known.add(key)
+                if len(known) > MAX_STATES:
+                    raise TooMany(MAX_STATES)
+                waiting.append((after, (*fired, *more)))
+                yield waiting[-1]
+
+
+def _one(c: Candidate, file: int, ring: str) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
+    """A pass over one ring, in every way it may go."""
+
+    def act(choose: Choose) -> tuple[Candidate, tuple[str, ...]]:
+        after = c.clone()
+        return after, after.world.loop_step(file, ring, choose).fired
+
+    for run in Enumeration(act, lambda choice: None):
+        yield run.value
+
+
+def sleeps_in_loop(call: Call) -> bool:
+    """Is this the call that lends its thread to a loop?"""
+    return call.op == "ctl" and str(call.args.get("request", "")).endswith("SYNC_KLOOP_START")
+
+
+def come_back(
+    c: Candidate, call: Call, started: Result, actor: str
+) -> tuple[Candidate, Result, list[Mismatch]]:
+    """A START that slept in its loop returns: the candidate afterwards, the result, and what does not fit."""
+    after = c.clone()
+    ended = after.world.start_returns(call.fd, actor)
+    if ended is None:
+        wrong = Mismatch("ret", "no return before a SYNC_KLOOP_STOP", "a return", clause="14.kloop.stop")
+        return after, started, [wrong]
+    return after, replace(started, asleep=False, fired=ended.fired), []
