@@ -13,11 +13,14 @@ Rules whose deletion nothing can notice are listed in ``equivalent.toml`` with t
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from netmap_reference.core.outcome import NotModelled
 from netmap_reference.core.step import Rule
@@ -31,6 +34,8 @@ from ..trace import Trace
 from . import copies, rules, runs
 
 KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _FAILS = frozenset({"VIOLATION", "STALLED", "HANG"})
 
 
@@ -88,13 +93,16 @@ class Matrix:
 
 @dataclass(slots=True)
 class Baseline:
-    """One run of the real model: the scenario, the reading, and what the copy is compared with."""
+    """One run of the real model: the scenario, the reading, and what the copy is compared with.
+
+    ``seen`` is all that a run of 2011 showed; ``deviations`` are those that the oracle saw in one of 14.
+    """
 
     scenario: Trace
     reading: str
     fired: Counter[str]
     seen: list[runs.Seen] = field(default_factory=list)
-    judged: Judgement | None = None
+    deviations: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -106,22 +114,42 @@ def baselines(generation: str, pattern: str = "*", clauses: Collection[str] | No
 
     With ``clauses`` only those that are about one of them.
     """
+    known = scenarios.load(generation, pattern)
+    if clauses is not None:
+        known = [s for s in known if set(clauses) & set(s.header.clauses)]
+    parts = _in_parallel(_baselines, known)
+    return [baseline for part in parts for baseline in part]
+
+
+def _baselines(scenario: Trace) -> list[Baseline]:
+    """A scenario in every reading in which the model's own run keeps the contract."""
     found = []
-    for scenario in scenarios.load(generation, pattern):
-        if clauses is not None and not set(clauses) & set(scenario.header.clauses):
-            continue
-        for reading in runs.readings(scenario):
-            if generation == "2011":
-                seen = list(runs.steps2011(scenario, reading))
-                fired = runs.load_rules2011(scenario)
-                for _, step in seen:
-                    fired.update(step)
-                found.append(Baseline(scenario, reading, fired, seen))
-            else:
-                judged = _judged(scenario, reading, None)
-                if judged is not None and not _failed(judged):
-                    found.append(Baseline(scenario, reading, Counter(judged.rules), judged=judged))
+    for reading in runs.readings(scenario):
+        if scenario.header.generation == "2011":
+            seen = list(runs.steps2011(scenario, reading))
+            fired = runs.load_rules2011(scenario)
+            for _, step in seen:
+                fired.update(step)
+            found.append(Baseline(scenario, reading, fired, seen))
+        else:
+            judged = _judged(scenario, reading, None)
+            if judged is not None and not _failed(judged):
+                counts = Counter(judged.rules)
+                found.append(Baseline(scenario, reading, counts, deviations=_deviations(judged)))
     return found
+
+
+def _in_parallel(work: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
+    """``work`` of every item, in order, in as many processes as there are processors.
+
+    The processes are forks, so they have whatever this one has made so far.
+    """
+    jobs = min(len(items), os.cpu_count() or 1)
+    if jobs < 2:
+        yield from map(work, items)
+        return
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        yield from pool.map(work, items)
 
 
 def _judged(scenario: Trace, reading: str, model: ModuleType | None) -> Judgement | None:
@@ -144,7 +172,8 @@ def knock_out(rule: Rule, about: list[Baseline]) -> Entry:
     """Delete the rule and run the scenarios that are about it until one fails."""
     entry = Entry(rule.id, rule.clause, SURVIVED)
     tagged = [b for b in about if rule.clause in b.scenario.header.clauses]
-    fires = [b for b in tagged if b.fired[rule.id]]
+    # Those that do little else come first: they are short, and about this rule more than about others.
+    fires = sorted((b for b in tagged if b.fired[rule.id]), key=lambda b: b.fired.total())
     if not tagged:
         entry.reason = "no scenario is about its clause"
         return entry
@@ -184,12 +213,11 @@ def _words(error: BaseException) -> str:
 def _differs(baseline: Baseline, rule: Rule, model: ModuleType) -> tuple[str, bool]:
     """How the copy's run fails, empty when it does not; and whether the copy could not go on."""
     try:
-        if baseline.judged is not None:
+        if baseline.scenario.header.generation == "14":
             judged = runs.judged14(baseline.scenario, baseline.reading, model)
             failed = _failed(judged)
             if not failed and rule.switch:
-                had = _deviations(baseline.judged)
-                gone = had - _deviations(judged)
+                gone = baseline.deviations - _deviations(judged)
                 failed = f"deviation {rule.switch} not seen" if rule.switch in gone else ""
             return failed, False
         made = runs.steps2011(baseline.scenario, baseline.reading, model)
@@ -222,13 +250,22 @@ def run(generation: str, only: str = "*", told: Callable[[str], None] = lambda t
         for clause in baseline.scenario.header.clauses:
             about[clause].append(baseline)
     matrix = Matrix(generation)
-    for number, rule in enumerate(asked, 1):
-        told(f"{number} of {len(asked)}: {rule.id}")
-        entry = knock_out(rule, about[rule.clause])
-        if entry.status == SURVIVED and rule.id in listed:
-            entry.status, entry.reason = EQUIVALENT, listed[rule.id]
-        elif entry.status == KILLED and rule.id in listed:
+    _about.clear()
+    _about.update(about)
+    for number, entry in enumerate(_in_parallel(_knock_out, asked), 1):
+        told(f"{number} of {len(asked)}: {entry.rule}")
+        if entry.status == SURVIVED and entry.rule in listed:
+            entry.status, entry.reason = EQUIVALENT, listed[entry.rule]
+        elif entry.status == KILLED and entry.rule in listed:
             entry.status = SURVIVED
             entry.reason = f"is listed as equivalent and yet noticed by {entry.by}: take it off the list"
         matrix.entries.append(entry)
     return matrix
+
+
+#: Clause -> the runs about it; here so that forked workers find it.
+_about: dict[str, list[Baseline]] = {}
+
+
+def _knock_out(rule: Rule) -> Entry:
+    return knock_out(rule, _about.get(rule.clause, []))
