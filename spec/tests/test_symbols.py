@@ -29,6 +29,8 @@ def clause(text: str, title: str = "a title", names: str = "") -> clauses.Clause
         ("`netmap_slot.len` counts bytes", {"netmap_slot.len"}),
         ("netmap_ring.head moves", {"netmap_ring.head"}),
         ("`ring_ofs` of the rings", {"netmap_if.ring_ofs"}),
+        ("`head` moves", {"netmap_ring.head"}),  # control blocks have one, and are not meant
+        ("`nr_ringid` of that mode", {"nmreq_register.nr_ringid"}),
         ("`ring_ofs[i]` bytes", {"netmap_if.ring_ofs"}),
         ("the device is NETMAP_DEVICE_NAME", {"NETMAP_DEVICE_NAME"}),
         ("what NETMAP_BUF(ring, i) gives", {"NETMAP_BUF"}),
@@ -36,7 +38,9 @@ def clause(text: str, title: str = "a title", names: str = "") -> clauses.Clause
         ("`nmreq_opt_sync_kloop_eventfds.eventfds.irqfd`", {f"{EVENTFDS}.irqfd"}),
         ("an `irqfd` below 0", {f"{EVENTFDS}.irqfd"}),
         # not said clearly enough
-        ("`head` moves", set()),  # two structures have one
+        ("`hwcur` moves on", set()),  # the kring's
+        ("`fd` of `nm_desc`", set()),  # a library's
+        ("`flags` say so", set()),  # ring and slot have some
         ("ring_ofs of the rings", set()),  # a member alone, without backticks
         ("a transmission with more fragments", set()),
         ("NS_MOREFRAGS and XNS_MOREFRAG", set()),
@@ -44,6 +48,16 @@ def clause(text: str, title: str = "a title", names: str = "") -> clauses.Clause
 )  # fmt: skip
 def test_what_cites_a_name(text: str, cited: set[str]) -> None:
     assert set(symbols.cites(clause(text))) == cited
+
+
+def test_a_chapter_of_its_own_means_its_own_structures() -> None:
+    assert symbols.meant("legacy")["nr_ringid"] == "nmreq.nr_ringid"
+    assert symbols.meant("csb")["cur"] == "nm_csb_atok.cur"
+    assert symbols.meant("ring")["cur"] == "netmap_ring.cur"
+    every = [name for area in (*symbols.IN_AREA, "ring") for name in symbols.meant(area).values()]
+    assert set(every) <= set(symbols.symbols())
+    structs = {s for known in (symbols.USUAL, *symbols.IN_AREA.values()) for s in known}
+    assert structs <= set(abi.layout("14").structs)
 
 
 def test_titles_and_symbol_lines_count() -> None:

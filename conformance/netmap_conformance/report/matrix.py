@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 from netmap_reference.core.step import RULES, Rule
@@ -30,11 +31,13 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A scenario: ``id`` is its file's name without the ending."""
+    """A scenario: ``id`` is its file's name without the ending, ``lines`` its text if it is made of lines."""
 
     id: str
     clauses: tuple[str, ...]
     title: str
+    generation: str = ""
+    lines: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,18 @@ def scenarios() -> tuple[Scenario, ...]:
     """Every scenario of both generations."""
     from ..scenarios import load, scenario_id
 
-    return tuple(Scenario(scenario_id(t), tuple(t.header.clauses), t.header.title) for t in load())
+    return tuple(
+        Scenario(scenario_id(t), tuple(t.header.clauses), t.header.title, t.header.generation, _lines(t.path))
+        for t in load()
+    )
+
+
+def _lines(path: str) -> str:
+    """What a scenario does, without the header lines that are shown beside it; empty of a recorded run."""
+    if not path.endswith(".scn"):
+        return ""
+    text = Path(path).read_text(encoding="utf-8")
+    return "\n".join(x for x in text.splitlines() if not x.startswith(("# title:", "# clauses:"))).strip()
 
 
 T = TypeVar("T", Rule, Proof, Scenario)

@@ -13,10 +13,11 @@ import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from ..drawing import example
 from ..drawing.svg import STYLE as RING_STYLE
 from ..errors import write_file
 from ..picture import RingPicture
-from . import findings, matrix, plots, steps, summary, view
+from . import book, findings, matrix, plots, steps, summary, view
 from .results import Results
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -51,9 +52,12 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    markdown = MarkdownIt("commonmark", {"html": False})
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     environment.filters.update(
         markdown=lambda text: Markup(markdown.render(text)),
+        prose=lambda clause: book.prose(clause.text, clause.generation, clause),
+        source_link=book.source_link,
+        source_text=book.source_text,
         svg=lambda picture: Markup(picture.to_svg(style=False)),
         kind=lambda verdict: view.KIND.get(verdict, ""),
         seconds=lambda value: f"{value:.2f} s" if value < 100 else f"{value / 60:.1f} min",
@@ -61,7 +65,7 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
     return environment.get_template("report.html").render(
         told=told,
         results=results,
-        style=Markup(RING_STYLE + _asset("style.css")),
+        style=Markup(RING_STYLE + _asset("style.css") + _asset("book.css")),
         script=Markup(_asset("script.js")),
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         machine=f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
@@ -70,6 +74,12 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
         columns=view.columns(results),
         short=view.short,
         areas=_areas(lines),
+        parts=book.parts(lines),
+        structures=book.structures(),
+        constants=book.constants(),
+        mentioned=book.mentioned(),
+        scenarios=matrix.scenarios(),
+        figure=example.example(),
         known={line.row.clause.id for line in lines},
         proofs=_proofs(results),
         findings=[_finding(f) for f in view.findings(results)],
@@ -110,11 +120,11 @@ def _proofs(results: Results) -> list[dict[str, Any]]:
     found = []
     for each in proved:
         drawn = []
-        for example in each.get("counterexamples", ()):
+        for shown in each.get("counterexamples", ()):
             rings: list[tuple[str, RingPicture]] = []
-            for call in example.get("calls", ()):
+            for call in shown.get("calls", ()):
                 rings += [(f"{call['function']}, {title}", p) for title, p in pictures(call)]
-            drawn.append({"values": {}, "schedule": None, **example, "rings": rings})
+            drawn.append({"values": {}, "schedule": None, **shown, "rings": rings})
         found.append({**blank, **each, "drawn": drawn})
     ran = {each["id"] for each in proved}
     waiting = [p for p in matrix.proofs() or () if p.id not in ran]

@@ -4,8 +4,8 @@ The names are those of the measured tables (:mod:`netmap_spec.abi`), so no heade
 every structure, constant, text, request and function-like macro of API 14. A clause of generation 14 *cites*
 
 - a constant, text, request or macro whose name stands in its title or text;
-- a member whose name stands there as ``STRUCT.MEMBER``, or alone between backticks where no other structure
-  has a member of that name;
+- a member whose name stands there as ``STRUCT.MEMBER``, or alone between backticks where it is plain which
+  structure is meant (:func:`meant`);
 - whatever its ``symbols`` line lists.
 
 ``14/symbols.toml`` lists the names that promise nothing, with the reason.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -29,6 +29,21 @@ GENERATION = "14"
 LIST = HERE / GENERATION / "symbols.toml"
 
 MEMBER, CONSTANT, TEXT, REQUEST, MACRO = "member", "constant", "text", "ioctl", "macro"
+
+#: Whose member a name between backticks is when several structures have one of that name: the first of
+#: these, after those of the clause's area.
+USUAL = ("netmap_ring", "netmap_slot", "netmap_if", "nmreq_header", "nmreq_option", "nmreq_register")
+IN_AREA = {
+    "legacy": ("nmreq",),
+    "csb": ("nm_csb_atok", "nm_csb_ktoa"),
+    "kloop": ("nm_csb_atok", "nm_csb_ktoa", "nmreq_sync_kloop_start", "nmreq_opt_sync_kloop_mode"),
+    "extmem": ("nmreq_opt_extmem", "nmreq_pools_info"),
+}
+#: Members that a name alone does not mean: the kring has words of these names, ring and slot both have one,
+#: or they are plain English.
+AMBIGUOUS = frozenset({"hwcur", "hwtail", "flags", "mode", "data", "reg"})
+#: A library's structures: their members are never meant by a name alone.
+LIBRARY = "netmap_user.h"
 
 _CODE = re.compile(r"`([^`]+)`")
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[a-z]\w*)*")
@@ -102,11 +117,19 @@ def symbols(generation: str = GENERATION) -> dict[str, Symbol]:
 
 
 @cache
-def _alone() -> dict[str, str]:
-    """Members whose name no other structure uses -> the symbol."""
-    members = [s for s in symbols().values() if s.kind == MEMBER]
-    count = Counter(s.short for s in members)
-    return {s.short: s.name for s in members if count[s.short] == 1}
+def meant(area: str) -> dict[str, str]:
+    """What a member's own name between backticks means in an area: the name -> the symbol."""
+    by_short: dict[str, list[str]] = defaultdict(list)
+    for symbol in symbols().values():
+        if symbol.kind == MEMBER and symbol.header != LIBRARY and symbol.short not in AMBIGUOUS:
+            by_short[symbol.short].append(symbol.name)
+    found = {}
+    for short, names in by_short.items():
+        wanted = [f"{struct}.{short}" for struct in (*IN_AREA.get(area, ()), *USUAL)]
+        chosen = names if len(names) == 1 else [name for name in wanted if name in names]
+        if chosen:
+            found[short] = chosen[0]
+    return found
 
 
 def cites(clause: Clause) -> Iterator[str]:
@@ -121,8 +144,8 @@ def cites(clause: Clause) -> Iterator[str]:
                 break
     for code in _CODE.findall(text):
         for name in _NAME.findall(code):
-            if name in _alone():
-                yield _alone()[name]
+            if name in meant(clause.area):
+                yield meant(clause.area)[name]
 
 
 def listed(path: Path = LIST) -> list[Listed]:

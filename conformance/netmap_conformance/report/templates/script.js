@@ -34,3 +34,56 @@
   addEventListener("hashchange", open);
   open();
 })();
+(() => {
+  const query = document.getElementById("bq");
+  const pages = document.querySelector(".pages");
+  if (!query || !pages) return;
+  const shown = document.getElementById("bshown");
+  const levels = [...document.querySelectorAll(".lv")];
+  const clauses = [...pages.querySelectorAll(".clause")].map(e => ({ e, text: e.textContent.toLowerCase() }));
+  const tables = [...document.querySelectorAll(".abi")].map(e => ({ e, text: e.textContent.toLowerCase() }));
+  const entries = new Map([...document.querySelectorAll(".toc [data-for]")].map(e => [e.dataset.for, e]));
+  const folds = [...document.querySelectorAll(".toc details")];
+  const search = () => {
+    const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = new Set(levels.filter(l => l.checked).map(l => l.value));
+    const all = !words.length && wanted.size === levels.length;
+    let count = 0;
+    for (const { e, text } of clauses) {
+      e.hidden = !(wanted.has(e.dataset.level) && words.every(w => text.includes(w)));
+      if (!e.hidden) count += 1;
+      const entry = entries.get(e.id);
+      if (entry) entry.hidden = e.hidden;
+    }
+    for (const { e, text } of tables) e.hidden = !words.every(w => text.includes(w));
+    for (const chapter of pages.querySelectorAll(".chapter"))
+      chapter.hidden = !all && !chapter.querySelector(".clause:not([hidden])");
+    for (const intro of pages.querySelectorAll(".part, .how")) intro.hidden = !all;
+    for (const older of pages.querySelectorAll(".older")) if (words.length) older.open = true;
+    for (const fold of folds) {
+      const some = fold.querySelector("li:not([hidden])");
+      fold.parentElement.hidden = !some;
+      if (!all) fold.open = Boolean(some) && count < 60;
+    }
+    const found = tables.filter(t => !t.e.hidden).length;
+    shown.textContent = all ? `${clauses.length} clauses` : `${count} of ${clauses.length} clauses, ${found} tables`;
+  };
+  for (const control of [query, ...levels]) control.addEventListener("input", search);
+  addEventListener("keydown", event => {
+    if (event.key === "/" && !/^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) {
+      event.preventDefault();
+      document.getElementById("clauses").scrollIntoView();
+      query.focus();
+    }
+  });
+  search();
+  if (!("IntersectionObserver" in window)) return;
+  const links = new Map([...document.querySelectorAll(".toc summary a")].map(a => [a.hash.slice(1), a]));
+  const seen = new IntersectionObserver(changes => {
+    for (const change of changes) {
+      const link = links.get(change.target.id);
+      if (link) link.classList.toggle("here", change.isIntersecting);
+    }
+  }, { rootMargin: "-10% 0px -70% 0px" });
+  for (const chapter of pages.querySelectorAll(".chapter")) seen.observe(chapter);
+})();
