@@ -172,6 +172,7 @@ def test_a_row_names_the_clauses_that_cite_it_or_why_none_does() -> None:
         ("as in 14.ring.tx-window.", ["#14.ring.tx-window"]),
         ("the head of it, `nothing` and 14.ring.no-such", []),
         ("[NS_REPORT](#elsewhere)", ["#elsewhere"]),
+        ("see `ring.md` or [memory.md](memory.md)", ["#chapter-14-ring", "#chapter-14-memory"]),
     ],
 )
 def test_names_in_prose_lead_to_what_they_name(text: str, lead: list[str]) -> None:

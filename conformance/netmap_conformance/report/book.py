@@ -129,10 +129,13 @@ def _targets(generation: str, clause: Clause | None) -> dict[str, str]:
 
     A member's own name does when it is plain which is meant, or the clause cites only one of that name.
     """
+    found = {
+        f"{area}.md": f"chapter-{generation}-{area}" for g, area in chapters.chapters() if g == generation
+    }
     if generation != symbols.GENERATION:
-        return {}
+        return found
     known = symbols.symbols()
-    found = {name: anchor(name) for name in known}
+    found.update({name: anchor(name) for name in known})
     area = clause.area if clause else ""
     found.update({short: anchor(name) for short, name in symbols.meant(area).items()})
     cited: dict[str, set[str]] = defaultdict(set)
@@ -181,6 +184,9 @@ def prose(text: str, generation: str, clause: Clause | None = None) -> Markup:
 
     def link(tokens: Any, index: int, options: Any, env: Any) -> str:
         inside[0] += 1 if tokens[index].type == "link_open" else -1
+        target = targets.get(str(tokens[index].attrGet("href") or ""))
+        if target:  # another file of clauses
+            tokens[index].attrSet("href", f"#{target}")
         return str(markdown.renderer.renderToken(tokens, index, options, env))  # type: ignore[attr-defined]
 
     for name, rule in {"text": words, "code_inline": words, "link_open": link, "link_close": link}.items():
