@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from netmap_spec.abi import api14
+from netmap_spec.abi.views import Int
 
 from ..core.choice import Choice, Choose
 from ..core.effects import (
@@ -38,6 +39,10 @@ from .ring import Kring, distance, slot_reinit
 from .state import TX, KringState, System
 
 _BUF_CHANGED = api14.NS_BUF_CHANGED
+#: Offset and size of the shared page's words, all without sign.
+_WORDS = {
+    word: (kind.offset, kind.size) for word, kind in vars(api14.netmap_ring).items() if isinstance(kind, Int)
+}
 
 
 class Hung(Exception):
@@ -57,15 +62,26 @@ class Execution:
         self.held = ""
 
     def __call__(self, effect: Effect) -> Any:
+        kind = type(effect)
+        if kind is Fired:
+            self.fired.append(effect.rule)
+            return None
+        if kind is Do:
+            special = vale_device.DO.get(effect.what)
+            if special is not None:
+                return special(self, *effect.args)
+            return _METHODS[effect.what](self, *effect.args)
         match effect:
-            case Fired(rule):
-                self.fired.append(rule)
             case ReadUser((ring, "atok" | "ktoa", word)):
                 return loops.load(self.s, self.file, ring, word)
             case WriteUser((ring, "atok" | "ktoa", word), value):
                 loops.store(self.s, self.file, loops.index(self.s, self.file, ring), {word: value})
             case ReadUser((ring, word)):
-                return getattr(bind.view(self.s, self.s.krings[ring]), word)
+                k = self.s.krings[ring]
+                mem = self.s.adapters[k.adapter].mem
+                at = self.s.allocators[mem].ring_offset(k.ring)
+                offset, size = _WORDS[word]
+                return int.from_bytes(self.s.regions[mem].read(at + offset, size), "little")
             case ReadUser((ring, "slot", i, word)):
                 return getattr(bind.view(self.s, self.s.krings[ring]).slot[i], word)
             case WriteUser((ring, "slot", i, word), value):
@@ -80,8 +96,9 @@ class Execution:
             case WriteKernel((ring, "guest"), value):
                 loops.keep_guest(self.s, self.file, self.s.krings[ring], value)
             case WriteKernel((ring, word), value):
-                field = "pos" if word == "kring" else word
-                self.s.krings[ring] = replace(self.s.krings[ring], **{field: value})
+                field, k = "pos" if word == "kring" else word, self.s.krings[ring]
+                if getattr(k, field) != value:
+                    self.s.krings[ring] = replace(k, **{field: value})
             case Lock(_) | Unlock(_):
                 pass  # one call runs at a time
             case SelRecord(selinfo):
@@ -93,10 +110,6 @@ class Execution:
                 loops.wake(self, selinfo)
             case Fence():
                 pass  # one call runs at a time: everything is in order
-            case Do(what, args) if what in vale_device.DO:
-                return vale_device.DO[what](self, *args)
-            case Do(what, args):
-                return getattr(self, "_do_" + what.replace("-", "_"))(*args)
             case _:
                 raise TypeError(f"the device cannot run {effect}")
         return None
@@ -240,3 +253,11 @@ class Execution:
 
     def _do_nic_refill(self, ring: str, start: int, count: int) -> bool:
         return device.refill(self.s, self.s.krings[ring], start, count)
+
+
+#: ``Do("pipe-slot")`` is the method ``_do_pipe_slot``.
+_METHODS = {
+    name.removeprefix("_do_").replace("_", "-"): method
+    for name, method in vars(Execution).items()
+    if name.startswith("_do_")
+}

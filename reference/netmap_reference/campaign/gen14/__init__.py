@@ -6,16 +6,21 @@ from ...core.step import RULES
 from ..subject import Generation
 from .machine import Machine14
 from .moves import header
+from .plug import EXTENSIONS
 
 #: The chapters of the data path; what REGISTER and the other requests refuse has scenarios of its own.
 CHAPTERS = (
     "14/ring/",
     "14/sync/",
+    "14/stop/",
     "14/poll/",
-    "14/pipe/txsync",
-    "14/pipe/rxsync",
-    "14/nic/txsync",
+    "14/notify/",
+    "14/pipe/",
+    "14/nic/",
+    "14/device/",
+    "14/wire/",
     "14/host/",
+    "14/interface/",
 )
 _LINUX = "the model's poll makes Linux's rounds, FreeBSD's are for proofs"
 UNREACHABLE: dict[str, str] = {
@@ -26,5 +31,9 @@ UNREACHABLE: dict[str, str] = {
 
 def generation() -> Generation:
     """Generation 14 for :func:`..runner.run`."""
-    rules = {name for name, rule in RULES.items() if name.startswith(CHAPTERS) and not rule.switch}
-    return Generation("14", header, Machine14, frozenset(rules), UNREACHABLE)
+    chapters = (*CHAPTERS, *(prefix for extension in EXTENSIONS for prefix in extension.chapters))
+    rules = {name for name, rule in RULES.items() if name.startswith(chapters) and not rule.switch}
+    unreachable = UNREACHABLE | {
+        r: why for extension in EXTENSIONS for r, why in extension.unreachable.items()
+    }
+    return Generation("14", header, Machine14, frozenset(rules), unreachable)

@@ -8,7 +8,7 @@ answers must be what the rings' own words say.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from random import Random
 from typing import Any
 
@@ -17,6 +17,7 @@ from ...gen14.state import System
 from ...gen14.world import PortConfig, World
 from ..subject import Broken, Unit
 from . import moves, objects
+from .plug import EXTENSIONS
 
 
 class Machine14:
@@ -33,6 +34,7 @@ class Machine14:
         self.coverage: Counter[str] = Counter()
         self.before = _remember(self.world.system())
         self.made = 0
+        self.stored = ""
 
     def draw(self, rng: Random) -> Unit:
         return moves.draw(self.world, self.profile, rng)
@@ -50,6 +52,7 @@ class Machine14:
         except Exception as error:  # the model must not raise for anything an application can do
             return [Broken("survives", "14.ring.kring-order", f"{op}: {type(error).__name__}: {error}")]
         self.made += 1
+        self.stored = args["fd"] if op in moves.STORES else ""
         if result is not None:
             self.coverage.update(result.fired)
             if result.outcome.kind not in ("OK", "ERRNO"):
@@ -80,18 +83,35 @@ class Machine14:
         for number, a in s.allocators.items():
             if before.allocators.get(number) is not a:
                 yield from objects.pools(s, number)
+        for extension in EXTENSIONS:
+            yield from extension.check(s)
         if self.honest:
             yield from objects.places(s)
-        yield from self._readiness()
+        yield from self._readiness(self._ports_touched(s))
         self.before = _remember(s)
 
-    def _readiness(self) -> Iterator[Broken]:
+    def _ports_touched(self, s: System) -> set[str]:
+        """The ports of which anything changed since the last call. What poll finds on others it found then."""
+        before = self.before
+        touched = {k.adapter for name, k in s.krings.items() if before.krings.get(name) is not k}
+        touched |= {name for name, na in s.adapters.items() if before.adapters.get(name) is not na}
+        touched |= {name for name, port in s.ports.items() if before.ports.get(name) is not port}
+        touched |= {s.files[file].adapter for (_, fd), file in s.holders.items() if fd == self.stored}
+        if s.params != before.params:
+            touched |= s.adapters.keys()
+        return touched
+
+    def _readiness(self, ports: Collection[str]) -> Iterator[Broken]:
+        """Is every descriptor of these ports ready when a ring of it is? Asked of a copy: polls sync."""
+        s = self.world.system()
+        fds = [fd for (_, fd), file in s.holders.items() if s.files[file].adapter in ports]
+        if not fds:
+            return
         copy = self.world.clone()
-        for fd in moves.BINDINGS:
-            if moves.is_bound(copy, fd):
-                want = frozenset({"in", "out"})
-                result = copy.poll(fd, want, seeded(self.made))
-                yield from objects.polled(copy, fd, want, result)
+        want = frozenset({"in", "out"})
+        for fd in fds:
+            result = copy.poll(fd, want, seeded(self.made))
+            yield from objects.polled(copy, fd, want, result)
 
     def whole(self) -> list[Broken]:
         """Check everything, from the state alone."""
@@ -108,7 +128,7 @@ class Machine14:
         yield from objects.sleepers(s)
         if self.honest:
             yield from objects.places(s)
-        yield from self._readiness()
+        yield from self._readiness(s.adapters.keys())
 
 
 def _remember(s: System) -> System:
@@ -119,5 +139,7 @@ def _remember(s: System) -> System:
         allocators=dict(s.allocators),
         files=dict(s.files),
         waiting=dict(s.waiting),
+        ports=dict(s.ports),
+        params=s.params,
         woken=s.woken,
     )

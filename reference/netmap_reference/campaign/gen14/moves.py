@@ -16,6 +16,7 @@ from netmap_spec.abi import api14
 from ...core.choice import Choose, seeded
 from ...gen14.world import Result, World
 from ..subject import Operation, Unit
+from .plug import EXTENSIONS
 
 #: What descriptors are bound to, by letter: pipes and their ends, wires with host rings, shared wires.
 BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -25,7 +26,19 @@ BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "D": ({"name": "v1"}, {"name": "v1", "mode": "NIC_SW"}),
     "E": ({"name": "p0"},),
     "F": ({"name": "p1", "flags": "NR_DO_RX_POLL"}, {"name": "p1"}),
+    # Another process beside A, and one beside C and D: rings of several descriptors.
+    "G": ({"name": "x{1", "mode": "ONE_NIC", "ringid": 1}, {"name": "x{1"}),
+    "H": (
+        {"name": "v0", "mode": "ONE_NIC"},
+        {"name": "v0", "mode": "NIC_SW", "host_tx_rings": 2, "host_rx_rings": 2},
+        {"name": "v1"},
+        {"name": "v0", "flags": "NR_EXCLUSIVE"},
+    ),
 }
+for extension in EXTENSIONS:
+    BINDINGS |= extension.bindings
+#: Whose descriptor it is; the others are the main process's.
+PROCESS = {"B": "other", "D": "other", "F": "other", "G": "third", "H": "third", "O": "third"}
 #: Pairs of rings on a wire: slots of the one end's transmit rings are those of the other's receive rings.
 SIZES = (3, 4, 5, 6)
 _U32 = (0, 1, 2, 3, 4, 5, 2**31, 2**32 - 1)
@@ -46,7 +59,10 @@ def header(rng: Random) -> dict[str, Any]:
         {"name": "p0", "peer": "p1", "tx_slots": c, "rx_slots": d, "driver": "veth"},
         {"name": "p1", "peer": "p0", "tx_slots": d, "rx_slots": c, "driver": "veth"},
     ]
-    return {"profile": rng.choice(("good", "wild")), "config": {"ports": ports}}
+    made = {"profile": rng.choice(("good", "wild")), "config": {"ports": ports}}
+    for extension in EXTENSIONS:
+        extension.header(made, rng)
+    return made
 
 
 def is_open(world: World, fd: str) -> bool:
@@ -84,8 +100,9 @@ def draw(world: World, profile: str, rng: Random) -> Unit:
     """The next unit; weights by repetition."""
     kinds = _KINDS + (["scribble"] * 6 if profile == "wild" else [])
     while True:
-        fd, kind = rng.choice(list(BINDINGS)), rng.choice(kinds)
-        unit = _unit(world, fd, kind, rng)
+        fd, kind = rng.choice(FDS), rng.choice(kinds)
+        special = _SPECIAL.get(kind)
+        unit = special(world, fd, rng) if special else _unit(world, fd, kind, rng)
         if unit:
             return unit
 
@@ -95,8 +112,13 @@ _KINDS += (
     ["overlap", "link", "reset"]
     + ["frame"] * 4
     + ["tau"] * 3
-    + ["frames", "forward", "bind", "bind", "close", "unbound"]
+    + ["frames", "forward", "close", "close", "unbound", "exit"]
+    + ["bind"] * 3
 )
+FDS = tuple(BINDINGS)
+_SPECIAL = {kind: draw for extension in EXTENSIONS for kind, draw in extension.kinds.items()}
+_OPERATIONS = {op: make for extension in EXTENSIONS for op, make in extension.operations.items()}
+_KINDS += [kind for extension in EXTENSIONS for kind in extension.kinds for _ in range(extension.weight)]
 
 
 def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
@@ -119,6 +141,8 @@ def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
         return (("link", {"port": port, "up": is_down(world, port) or rng.random() < 0.5, "choose": choose}),)
     if kind == "reset":
         return (("reset", {"port": rng.choice(("v0", "v1", "p0")), "choose": choose}),)
+    if kind == "exit":  # a process ends with all it has
+        return (("exit", {"process": rng.choice(("other", "third"))}),) if rng.random() < 0.2 else ()
     if kind == "tau":
         return (("tau", {"choose": choose}),)
     if kind == "frames":
@@ -237,7 +261,7 @@ STORES = {
 
 def _overlap(world: World, args: dict[str, Any], choose: Choose) -> Result:
     """A sync that is half done when another call of the same descriptor is made; both calls' rules."""
-    begun = world.begin_sync(args["fd"], args["t"], choose, "main")
+    begun = world.begin_sync(args["fd"], args["t"], choose, PROCESS.get(args["fd"], "main"))
     if isinstance(begun, Result):
         return begun
     inner = make(world, args["op"], args)
@@ -251,19 +275,24 @@ def make(world: World, op: str, args: dict[str, Any]) -> Any:
         STORES[op](world, args)
         return None
     choose = seeded(args.get("choose", 0))
+    if op in _OPERATIONS:
+        return _OPERATIONS[op](world, args, choose)
+    actor = PROCESS.get(args.get("fd", ""), "main")
     match op:
         case "open":
-            return world.open(args["fd"])
+            return world.open(args["fd"], actor)
         case "close":
-            return world.close(args["fd"])
+            return world.close(args["fd"], actor)
+        case "exit":
+            return world.exit(args["process"])
         case "register":
-            return world.register(args["fd"], args["fields"], choose)
+            return world.register(args["fd"], args["fields"], choose, actor)
         case "txsync":
-            return world.txsync(args["fd"], choose)
+            return world.txsync(args["fd"], choose, actor)
         case "rxsync":
-            return world.rxsync(args["fd"], choose)
+            return world.rxsync(args["fd"], choose, actor)
         case "poll":
-            return world.poll(args["fd"], frozenset(args["events"]), choose)
+            return world.poll(args["fd"], frozenset(args["events"]), choose, actor)
         case "overlap":
             return _overlap(world, args, choose)
         case "link":

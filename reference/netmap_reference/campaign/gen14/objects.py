@@ -15,6 +15,7 @@ from ...gen14.ring import distance
 from ...gen14.state import TX, KringState, System
 from ...gen14.world import World
 from ..subject import Broken
+from .plug import EXTENSIONS
 
 Found = Iterator[Broken]
 _WAYS = {"in": ("rx", frozenset({"in", "rdnorm"})), "out": ("tx", frozenset({"out", "wrnorm"}))}
@@ -116,6 +117,8 @@ def places(s: System) -> Found:
             while index and found[index] < 3:
                 found[index] += 1
                 index = int.from_bytes(region.read(a.buf_offset(index), 4), "little")
+    for extension in EXTENSIONS:
+        found.update(extension.held(s))
     used = a.buf_pool.used - memory.RESERVED
     twice = {i: n for i, n in found.items() if n != 1}
     if twice or set(found) != used:
