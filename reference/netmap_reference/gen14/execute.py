@@ -62,11 +62,10 @@ class Execution:
         self.held = ""
 
     def __call__(self, effect: Effect) -> Any:
-        kind = type(effect)
-        if kind is Fired:
+        if isinstance(effect, Fired):
             self.fired.append(effect.rule)
             return None
-        if kind is Do:
+        if isinstance(effect, Do):
             special = vale_device.DO.get(effect.what)
             if special is not None:
                 return special(self, *effect.args)

@@ -94,7 +94,7 @@ def test_what_is_planted_is_found_by_both_checkers(
     monkeypatch: pytest.MonkeyPatch, predicate: str, plant: Callable[[System], None]
 ) -> None:
     machine = busy("good")
-    monkeypatch.setattr(machine, "_readiness", lambda: iter(()))  # a spoilt world is not to be run
+    monkeypatch.setattr(machine, "_readiness", lambda ports: iter(()))  # a spoilt world is not to be run
     plant(machine.world.system())
     whole, touched = machine.whole(), machine.touched()
     assert predicate in {b.predicate for b in whole}

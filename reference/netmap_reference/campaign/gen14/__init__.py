@@ -23,7 +23,11 @@ CHAPTERS = (
     "14/interface/",
 )
 _LINUX = "the model's poll makes Linux's rounds, FreeBSD's are for proofs"
+_PARAMETERS = "module parameters are not set in a campaign"
 UNREACHABLE: dict[str, str] = {
+    "14/nic/driver/changed": _PARAMETERS,
+    "14/nic/driver/no-native": _PARAMETERS,
+    "14/nic/register/mtu": "all ports have the usual MTU",
     "14/poll/lock-free/tx": _LINUX,
     "14/poll/lock-free/rx": _LINUX,
 }
@@ -33,7 +37,7 @@ def generation() -> Generation:
     """Generation 14 for :func:`..runner.run`."""
     chapters = (*CHAPTERS, *(prefix for extension in EXTENSIONS for prefix in extension.chapters))
     rules = {name for name, rule in RULES.items() if name.startswith(chapters) and not rule.switch}
-    unreachable = UNREACHABLE | {
-        r: why for extension in EXTENSIONS for r, why in extension.unreachable.items()
-    }
+    unreachable = dict(UNREACHABLE)
+    for extension in EXTENSIONS:
+        unreachable |= extension.unreachable
     return Generation("14", header, Machine14, frozenset(rules), unreachable)

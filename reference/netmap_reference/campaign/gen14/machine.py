@@ -91,7 +91,7 @@ class Machine14:
         self.before = _remember(s)
 
     def _ports_touched(self, s: System) -> set[str]:
-        """The ports of which anything changed since the last call. What poll finds on others it found then."""
+        """The ports of which anything changed since the last call; on others poll finds what it found."""
         before = self.before
         touched = {k.adapter for name, k in s.krings.items() if before.krings.get(name) is not k}
         touched |= {name for name, na in s.adapters.items() if before.adapters.get(name) is not na}

@@ -14,6 +14,7 @@ from typing import Any
 from netmap_spec.abi import api14
 
 from ...core.choice import Choose, seeded
+from ...gen14.stop import DOWN, GONE
 from ...gen14.world import Result, World
 from ..subject import Operation, Unit
 from .plug import EXTENSIONS
@@ -77,7 +78,13 @@ def is_bound(world: World, fd: str) -> bool:
 def is_down(world: World, name: str) -> bool:
     """Is the interface of this name down? What a REGISTER finds then is not modelled."""
     na = world.system().adapters.get(name)
-    return na is not None and bool(na.interface)
+    return na is not None and na.interface == DOWN
+
+
+def is_gone(world: World, name: str) -> bool:
+    """Has the interface of this name gone? It does not come back, and nothing can happen to it any more."""
+    na = world.system().adapters.get(name)
+    return na is None or na.interface == GONE
 
 
 def exists(world: World, op: str, args: dict[str, Any]) -> bool:
@@ -88,6 +95,8 @@ def exists(world: World, op: str, args: dict[str, Any]) -> bool:
         return False
     if op == "register":
         return not is_bound(world, args["fd"]) and not is_down(world, args["fields"]["name"])
+    if op in ("link", "reset", "detach", "frame"):
+        return not is_gone(world, args["port"])
     if op in STORES:
         if not is_bound(world, args["fd"]):
             return False
@@ -138,6 +147,10 @@ def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
         return (("frame", {"port": port, "side": side, "bytes": size, "choose": choose}),)
     if kind == "link":
         port = rng.choice(("v0", "v1"))
+        if world.system().adapters.get(port) is None or is_gone(world, port):
+            return ()
+        if rng.random() < 0.01:
+            return (("detach", {"port": port, "choose": choose}),)
         return (("link", {"port": port, "up": is_down(world, port) or rng.random() < 0.5, "choose": choose}),)
     if kind == "reset":
         return (("reset", {"port": rng.choice(("v0", "v1", "p0")), "choose": choose}),)
@@ -179,7 +192,7 @@ def _store(world: World, fd: str, kind: str, rng: Random) -> Unit:
     if kind == "release" and rx:
         see = rng.randint(0, 2)
         return (("release", {"fd": fd, "ring": rng.choice(rx), "count": rng.randint(0, 6), "see": see}),)
-    if kind == "scribble":
+    if kind == "scribble" and rx + tx:
         ring = rng.choice(rx + tx)
         n = world.ring(fd, ring).num_slots
         word = rng.choice(("head", "cur", "tail", "flags", "buf_idx", "len", "slot_flags"))
@@ -297,6 +310,8 @@ def make(world: World, op: str, args: dict[str, Any]) -> Any:
             return _overlap(world, args, choose)
         case "link":
             return world.link(args["port"], args["up"], choose)
+        case "detach":
+            return world.detach(args["port"], choose)
         case "reset":
             return world.reset(args["port"], choose)
         case "frame":

@@ -3,8 +3,8 @@
 Write a module beside this one, build one :class:`Extension` in it, and enter it in :data:`EXTENSIONS`:
 
 * ``bindings``: new descriptor letters and the REGISTERs they may be bound with (a VALE port ``vale0:a``, a
-  monitor ``x{1`` with ``NR_MONITOR_RX``). The general moves (``put``, ``release``, ``exchange``, syncs, poll, close)
-  are then made on these descriptors as on all others.
+  monitor ``x{1`` with ``NR_MONITOR_RX``). The general moves (``put``, ``release``, ``exchange``, syncs, poll,
+  close) are then made on these descriptors as on all others.
 * ``header``: changes to a machine's header, such as another port (an attached NIC).
 * ``kinds``: what is drawn, by name: from the world and a generator of random numbers a unit of operations,
   or ``()`` when it cannot be made now. ``weight`` says how often a kind is tried.
@@ -14,8 +14,8 @@ Write a module beside this one, build one :class:`Extension` in it, and enter it
   them that no operation can fire, and why.
 * ``check``: further invariants of a state, each a :class:`Broken` that names its clause.
 
-Buffers that are in use are counted by :func:`.objects.places` for honest applications: a port whose rings hold
-buffers in other places than its slots (a monitor's list) says so with ``held``.
+Buffers in use are counted by :func:`.objects.places` for honest applications: a port that holds buffers in
+other places than the slots of its rings says so with ``held``.
 """
 
 from __future__ import annotations
@@ -51,33 +51,18 @@ class Extension:
     held: Callable[[System], Iterable[int]] = lambda s: ()
 
 
+def _null(**fields: Any) -> dict[str, Any]:
+    return {"name": "n", "mode": "NULL", "mem_id": 1} | fields
+
+
 #: Null ports: two of them at a time, of one name or not, in the region all others use.
 NULL = Extension(
     "null",
     bindings={
-        "N": (
-            {
-                "name": "n",
-                "mode": "NULL",
-                "mem_id": 1,
-                "tx_rings": 1,
-                "rx_rings": 1,
-                "tx_slots": 3,
-                "rx_slots": 3,
-            },
-            {"name": "n", "mode": "NULL", "mem_id": 1, "extra_bufs": 1},
-            {"name": "n", "mode": "NULL"},
-        ),
+        "N": (_null(tx_rings=1, rx_rings=1, tx_slots=3, rx_slots=3), _null(extra_bufs=1), _null(mem_id=0)),
         "O": (
-            {
-                "name": "n",
-                "mode": "NULL",
-                "mem_id": 1,
-                "tx_rings": 2,
-                "tx_slots": 4,
-                "flags": "NR_TX_RINGS_ONLY",
-            },
-            {"name": "n", "mode": "NULL", "mem_id": 1, "tx_rings": 1, "rx_rings": 1, "rx_slots": 2},
+            _null(tx_rings=2, tx_slots=4, flags="NR_TX_RINGS_ONLY"),
+            _null(tx_rings=1, rx_rings=1, rx_slots=2),
         ),
     },
     chapters=("14/null/",),
