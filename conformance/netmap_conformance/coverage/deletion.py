@@ -56,7 +56,7 @@ class Names:
 
 
 def constants(tree: ast.Module) -> dict[str, str]:
-    """Constant -> rule id for every ``NAME = rule("ID", …)`` of a module, and every ``NAME = point("ID", …)``."""
+    """Constant -> rule id for every ``NAME = rule("ID", …)`` or ``NAME = point("ID", …)`` of a module."""
     found: dict[str, str] = {}
     for node in tree.body:
         if (
