@@ -44,7 +44,7 @@ conform: native
 	@status=0; for m in $(MANIFESTS); do $(BIN)/netmap-verify conform --manifest $$m || status=1; done; exit $$status
 
 teeth: native
-	@$(BIN)/netmap-verify teeth
+	@$(BIN)/netmap-verify teeth --proofs
 
 bench: native
 	@$(BIN)/netmap-verify bench

@@ -59,7 +59,8 @@ class Obligation:
     one query in z3 resource units, ``cap`` the number of paths. ``finding`` and ``refutes`` tie an
     as-written refutation to FINDINGS.md; ``only_refute`` ends the search when those goals are refuted,
     where following every path would take long. ``rules`` must all be reached, those in ``unreachable``
-    must not, each with its reason.
+    must not, each with its reason. ``whole_device``: the body runs a device, of which ``functions`` are the
+    parts that the statement is about.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Obligation:
     only_refute: bool = False
     rules: frozenset[str] = frozenset()
     unreachable: Mapping[str, str] = field(default_factory=dict)
+    whole_device: bool = False
 
 
 OBLIGATIONS: dict[str, Obligation] = {}
@@ -106,6 +108,7 @@ def obligation(
     only_refute: bool = False,
     rules: Iterable[str] | None = None,
     unreachable: Mapping[str, str] | None = None,
+    whole_device: bool = False,
 ) -> Callable[[B], B]:
     """Register a body as an obligation; raises ``ValueError`` for one that could not be judged."""
     functions = tuple(functions)
@@ -146,6 +149,7 @@ def obligation(
             only_refute=only_refute,
             rules=needed - frozenset(excused),
             unreachable=excused,
+            whole_device=whole_device,
         )
         return body
 

@@ -1,8 +1,9 @@
 """``netmap-verify prove``: is the contract itself sound? The proof, or the counterexample.
 
 Exit status: 0 when every obligation is PROVED, PROVED_UP_TO_N or REFUTED_AS_RECORDED; 1 when one is
-REFUTED or BROKEN; 125 when the only trouble is NOT_CONFIRMED; 2 when nothing matches ``--only``; 3
-without z3; 4 when ``--smt2`` cannot be written.
+REFUTED or BROKEN, or (``--coverage``) a clause about state is neither proved nor listed as tested only; 125
+when the only trouble is NOT_CONFIRMED; 2 when nothing matches ``--only``; 3 without z3; 4 when ``--smt2``
+cannot be written.
 """
 
 from __future__ import annotations
@@ -46,8 +47,15 @@ def register(app: typer.Typer) -> None:
         counterexamples: bool = typer.Option(
             False, "--counterexamples", help="Draw the counterexamples of recorded findings too."
         ),
+        coverage: bool = typer.Option(
+            False,
+            "--coverage",
+            help="Prove nothing: list by which obligation each clause about state is held.",
+        ),
     ) -> None:
         """Prove the model: every obligation, each with a planted bug it must refute."""
+        if coverage:
+            raise typer.Exit(show_coverage(as_json))
         raise typer.Exit(run(only, as_json, fresh, Path(smt2) if smt2 else None, jobs, counterexamples))
 
 
@@ -76,6 +84,41 @@ def run(only: str, as_json: bool, fresh: bool, smt2: Path | None, jobs: int, cou
     if not bad:
         return 0
     return CANNOT_JUDGE if bad == {NOT_CONFIRMED} else FOUND
+
+
+def show_coverage(as_json: bool) -> int:
+    """Every MUST clause about state: its obligations, or why it is only tested. 1 when one has neither."""
+    try:
+        from netmap_proofs.covered import coverage
+        from netmap_proofs.obligations import load
+    except ModuleNotFoundError as error:
+        if error.name != "z3":
+            raise
+        raise UserError("prove needs the z3 solver: pip install 'netmap-verify[prove]'", ABSENT) from None
+    found, gaps, idle = coverage(load().values())
+    if as_json:
+        rows = [
+            {"clause": c.clause.id, "obligations": list(c.obligations), "reason": c.reason} for c in found
+        ]
+        typer.echo(json.dumps({"clauses": rows, "gaps": [f"{g.clause}: {g.what}" for g in gaps]}, indent=2))
+        return FOUND if gaps else 0
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 140)
+    table = Table(title="MUST clauses about state", title_justify="left", header_style="bold")
+    table.add_column("clause", no_wrap=True)
+    table.add_column("held by", overflow="fold")
+    for c in found:
+        table.add_row(c.clause.id, ", ".join(c.obligations) or f"[dim]tested only: {c.reason}[/]")
+    console.print(table)
+    for gap in (*gaps, *idle):
+        console.print(f"{gap.clause}: {gap.what}", markup=False, highlight=False, soft_wrap=True)
+    proved = sum(bool(c.obligations) for c in found)
+    console.print(f"{len(found)} clauses, {proved} proved, {sum(bool(c.reason) for c in found)} tested only")
+    return FOUND if gaps else 0
 
 
 class _progress:

@@ -1,8 +1,10 @@
 """``netmap-verify teeth``: which planted defects does the suite notice?
 
+With ``--proofs`` the automatic mutants of the model's proved functions are hunted by obligations too.
+
 Exit status: 0 when every mutant is killed or equivalent and the unchanged copies are not; 1 when one
-survived; 2 when a list of mutants is wrong; 3 when a target or the compiler is not there; 4 when the
-report cannot be written.
+survived, or proofs refute less than 95 of 100 automatic mutants that are not equivalent; 2 when a list of
+mutants is wrong; 3 when a target or the compiler is not there; 4 when the report cannot be written.
 """
 
 from __future__ import annotations
@@ -32,6 +34,12 @@ def register(app: typer.Typer) -> None:
             False, "--all", help="Run every scenario on every mutant, not only until one kills it."
         ),
         as_json: bool = typer.Option(False, "--json", help="Print the matrix as JSON."),
+        proofs: bool = typer.Option(
+            False, "--proofs", help="Hunt the automatic mutants of the proved functions as well."
+        ),
+        jobs: int = typer.Option(
+            0, "--jobs", "-j", min=0, help="Processes for --proofs; 0: one a processor."
+        ),
     ) -> None:
         """Plant known defects in copies of the targets and see which scenario notices them."""
         from .. import scenarios
@@ -39,11 +47,11 @@ def register(app: typer.Typer) -> None:
         from ..targets import TargetError
         from ..teeth.hunt import hunt
 
-        if target not in ("", "reference", "native"):
-            raise UserError(f"there are no mutants of '{target}': reference or native")
+        if target not in ("", "reference", "native", "proofs"):
+            raise UserError(f"there are no mutants of '{target}': reference, native or proofs")
         try:
-            mutants = lists.load(only, target)
-            if not mutants:
+            mutants = [] if target == "proofs" else lists.load(only, target)
+            if not mutants and not proofs and target != "proofs":
                 raise UserError(f"no mutant matches '{only}'")
             if any(m.target == "native" for m in mutants) and not shutil.which("make"):
                 raise UserError("teeth of native needs make and a C compiler", ABSENT)
@@ -65,12 +73,25 @@ def register(app: typer.Typer) -> None:
         except TargetError as error:
             raise UserError(str(error), error.status) from None
         document = {"mutants": [k.to_json() for k in kills]}
+        automatic = None
+        if proofs or target == "proofs":
+            from ..teeth.proofs import hunt_proofs
+
+            with _progress(quiet=as_json) as told:
+                automatic = hunt_proofs(only, jobs, told)
+            document["mutants"] += automatic.rows
+        if not document["mutants"]:
+            raise UserError(f"no mutant matches '{only}'")
         write_file(REPORT, json.dumps(document, indent=2) + "\n")
         if as_json:
             typer.echo(json.dumps(document, indent=2))
         else:
-            show(kills)
-        raise typer.Exit(FOUND if any(k.status == "survived" for k in kills) else 0)
+            if kills:
+                show(kills)
+            if automatic is not None:
+                typer.echo("\n".join(automatic.lines()))
+        bad = any(k.status == "survived" for k in kills) or (automatic is not None and not automatic.enough)
+        raise typer.Exit(FOUND if bad else 0)
 
 
 class _progress:

@@ -4,19 +4,3 @@ Top file: ``operators.py`` (which slips), then ``planting.py`` (a slip in the ru
 ``hunt.py`` (which obligation refutes it), ``equivalence.py`` and ``domains.py`` (that a slip changes
 nothing), ``known.toml`` (what else survives, and why).
 """
-
-from __future__ import annotations
-
-from .hunt import Hunted, functions_covered, hunt, mutants_of_everything
-from .operators import Mutant, mutants
-from .planting import planted
-
-__all__ = [
-    "Hunted",
-    "Mutant",
-    "functions_covered",
-    "hunt",
-    "mutants",
-    "mutants_of_everything",
-    "planted",
-]

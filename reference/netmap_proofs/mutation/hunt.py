@@ -33,8 +33,10 @@ REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED = (
     "explained",
     "survived",
 )
-#: An exploration of a mutant ends at this many states: the largest of the model's own has a tenth of it.
-STATES = 60_000
+#: An exploration of a mutant ends at this many states: the largest of the model's own has half of it.
+STATES = 20_000
+#: At most so many obligations are asked about one mutant: the most specific ones, which are the quickest too.
+JUDGES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def functions_covered() -> dict[str, FunctionType]:
 @cache
 def _reached(id: str) -> frozenset[FunctionType]:
     each = load()[id]
-    found = {f for function in each.functions for f in closure(function)}
+    found: set[Any] = set(each.functions)
+    if not each.whole_device:
+        found = {f for function in each.functions for f in closure(function)}
     return frozenset(
         f
         for f in found
@@ -70,7 +74,7 @@ def _reached(id: str) -> frozenset[FunctionType]:
 
 
 def reached(each: Obligation) -> frozenset[FunctionType]:
-    """The functions of the model that an obligation's functions can reach."""
+    """The functions of the model that an obligation's functions can reach; of a whole device, these alone."""
     return frozenset() if each.id.startswith("xh.") else _reached(each.id)
 
 
@@ -79,7 +83,8 @@ def judges(function: str) -> tuple[Obligation, ...]:
     """The obligations that run a function, those that run the fewest others first; contracts first."""
     own = functions_covered()[function]
     found = [each for each in load().values() if own in reached(each)]
-    return tuple(sorted(found, key=lambda o: (bool(o.finding), len(reached(o)), o.id)))
+    found.sort(key=lambda o: (bool(o.finding), o.whole_device, len(reached(o)), o.id))
+    return tuple(found[:JUDGES])
 
 
 def mutants_of_everything() -> list[Mutant]:

@@ -6,12 +6,12 @@ original comes back when the block ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import CodeType, FunctionType
 from typing import Any
 
-from .operators import Mutant, mutated_tree
+from .operators import Mutant, mutants, mutated_tree
 
 
 def mutated_code(function: FunctionType, mutant: Mutant) -> CodeType:
@@ -39,3 +39,30 @@ def planted(function: FunctionType, mutant: Mutant) -> Iterator[None]:
         yield
     finally:
         function.__code__ = original
+
+
+class Slip:
+    """A function with a slip in it, as the control of an obligation that runs a whole device.
+
+    Such a body cannot be given a twin: the device calls its own functions. It plants what it was given
+    with :func:`standing_in` instead. ``change`` is ``OLD -> NEW`` as in a mutant's id.
+    """
+
+    def __init__(self, function: Callable[..., Any], change: str) -> None:
+        assert isinstance(function, FunctionType)
+        self.function = function
+        self.__name__ = function.__name__
+        self.mutant = next(m for m in mutants(function) if m.id.endswith(f": {change}"))
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise TypeError(f"{self.mutant.id} is planted, not called")
+
+
+@contextmanager
+def standing_in(functions: Iterable[Callable[..., Any]]) -> Iterator[None]:
+    """While the block runs, every :class:`Slip` among ``functions`` is planted."""
+    with ExitStack() as stack:
+        for each in functions:
+            if isinstance(each, Slip):
+                stack.enter_context(planted(each.function, each.mutant))
+        yield

@@ -86,7 +86,7 @@ def _carve_forgets_rest(obj: Obj, size: int) -> Step[memory.Carved]:
 
 @obligation(
     "2011.memory.carve",
-    clauses=("2011.memory.first-fit",),
+    clauses=("2011.memory.first-fit", "2011.memory.exact-fit"),
     statement="""Cutting bytes off an object that has them keeps the list tiling the area without two free
     neighbours, and the cut object has exactly the size asked for. For lists of any length.""",
     functions=(memory.fits, memory.carve),

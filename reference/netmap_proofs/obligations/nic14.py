@@ -23,7 +23,7 @@ def _k2n_without_wrap(hwofs: int, i: int, n: int) -> int:
 
 @obligation(
     "14.nic.index-map",
-    clauses=("14.nic.reset",),
+    clauses=("14.nic.reset", "14.driver.index"),
     statement="Positions of the ring and indices of the device correspond one to one, whatever the offset.",
     functions=(nic.netmap_idx_k2n, nic.netmap_idx_n2k),
     control=Control("a negative difference is turned round", _k2n_without_wrap, nic.netmap_idx_n2k),

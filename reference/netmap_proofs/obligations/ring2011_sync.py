@@ -68,7 +68,7 @@ _WINDOW_CONTROL = Control("a sync that claims one slot too many is accepted", sy
 
 obligation(
     "2011.ring.sync-window",
-    clauses=("2011.ring.sync-window", "2011.ring.cur-inside"),
+    clauses=("2011.ring.sync-window", "2011.ring.cur-inside", "2011.ring.positions"),
     statement="""A sync takes over exactly the slots from hwcur to cur when they are no more than avail;
     otherwise it is rejected and the kring is unchanged. hwavail never leaves 0 … n-1.""",
     functions=(sync.check_cur, sync.take),
@@ -99,7 +99,7 @@ obligation(
 
 @obligation(
     "2011.ring.completions",
-    clauses=("2011.ring.completions",),
+    clauses=("2011.ring.completions", "2011.ring.positions"),
     statement="""Slots the NIC is done with become the application's, as many as there are; more than the ring
     can hold are refused.""",
     functions=(sync.give,),

@@ -1,0 +1,403 @@
+"""Generation 2011: whole calls on the host rings and on rejected rings, and what interrupts wake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from netmap_reference.core.effects import Do, Lock, Protocol, ReadUser, SelRecord, Unlock, Wake, WriteUser
+from netmap_reference.gen2011 import interrupts, ring
+from netmap_reference.gen2011.attach import Adapter
+from netmap_reference.gen2011.memory import BUF_SIZE
+from netmap_reference.gen2011.ports import host
+
+from ..engine import Proof
+from ..explorer.scenario import without
+from ..obligation import Control, obligation
+from ..schemas import Cases, every
+from ..schemas.alone import Words
+
+Make = Callable[..., Protocol]
+Kring = ring.Kring
+_N, _TOTAL = 3, 10
+_B = (False, True)
+_NA = Adapter("nic0", 1, _N, _N, True)
+_TX, _RX = f"tx{_NA.host}", f"rx{_NA.host}"
+
+
+def _quiet(*names: str) -> dict[str, Any]:
+    return {name: (lambda memory, args: None) for name in names}
+
+
+def _ring(name: str, k: Kring, cur: int, lengths: tuple[int, ...], indices: tuple[int, ...]) -> Words:
+    words: Words = {
+        (name, "kring"): k,
+        (name, "cur"): cur,
+        (name, "avail"): k.hwavail,
+        (name, "flags"): 0,
+        ("mem", "total"): _TOTAL,
+        ("sysctl", "verbose"): 0,
+        ("if", "capenable"): True,
+    }
+    for i in range(_N):
+        words[name, "slot", i, "len"] = lengths[i]
+        words[name, "slot", i, "buf_idx"] = indices[i]
+    return words
+
+
+# --- to the host ----------------------------------------------------------------------------------------
+
+
+def up_body(p: Proof, sync_to_host: Make) -> None:
+    cases = Cases(p, "calls")
+    lengths_of = (60, 13, 14, BUF_SIZE, BUF_SIZE + 1)
+    for hwcur, cur, verbose, memory_left in every(
+        p, "combinations", range(_N), range(_N + 2), (0, 2), (0, 1, 9)
+    ):
+        for first, second, third in every(p, "lengths", lengths_of, (60, 13), (60, BUF_SIZE + 1)):
+            lengths, indices = (first, second, third), (4, 5, 6)
+            cases.case(hwcur=hwcur, cur=cur, lengths=lengths, mbufs=memory_left)
+            words = _ring(_TX, Kring(_N, hwcur, _N - 1), cur, lengths, indices)
+            words["sysctl", "verbose"] = verbose
+            left = [memory_left]
+
+            def devget(memory: Words, args: tuple[Any, ...], left: list[int] = left) -> Any:
+                left[0] -= 1
+                return args if left[0] >= 0 else None
+
+            done = cases.run(
+                sync_to_host,
+                _NA,
+                p.switches,
+                memory=words,
+                do={**_quiet("log", "send_up"), "m_devget": devget},
+            )
+            locks = done.of(Lock, Unlock)
+            cases.goal("the ring is used under the core lock", locks == [Lock("core"), Unlock("core")])
+            if cur >= _N:
+                cases.goal("a cur beyond the ring is rejected", done.result == 1, done.done("m_devget") == [])
+                cases.goal("a rejected ring is put back", done.memory[_TX, "cur"] == hwcur)
+                continue
+            slots = [(hwcur + i) % _N for i in range((cur - hwcur) % _N)]
+            good = [i for i in slots if 14 <= lengths[i] <= BUF_SIZE]
+            sent = good[:memory_left]
+            tried = good[: memory_left + 1]
+            cases.goal("it succeeds", done.result == 0)
+            cases.goal(
+                "every frame of a good length is copied, in order, until memory runs out",
+                done.done("m_devget") == [(indices[i], lengths[i]) for i in tried],
+            )
+            cases.goal(
+                "what was copied goes up, in order",
+                done.done("send_up") == [((indices[i], lengths[i]),) for i in sent],
+            )
+            after = done.memory[_TX, "kring"]
+            cases.goal(
+                "the ring is drained", after == Kring(_N, cur, _N - 1), done.memory[_TX, "avail"] == _N - 1
+            )
+            walked = slots[: slots.index(tried[-1]) + 1] if len(tried) > memory_left else slots
+            cases.goal(
+                "each length is read once",
+                all(done.reads(_TX, "slot", i, "len") == (i in walked) for i in range(_N)),
+            )
+            said = sum(1 for i in walked if i not in good) + (len(sent) if verbose else 0)
+            cases.goal("what is wrong, and what is asked for, is logged", len(done.done("log")) == said)
+            up = done.at(*[Do("send_up", ((indices[i], lengths[i]),)) for i in sent])
+            cases.goal("frames go up without the lock", not up or up[0] > done.at(Unlock("core"))[0])
+    cases.end()
+
+
+def _drops_first(na: Any, switches: frozenset[str]) -> Protocol:
+    """The first frame is copied and never passed up."""
+    seen = []
+
+    def dropped(effect: Any) -> bool:
+        if isinstance(effect, Do) and effect.what == "send_up":
+            seen.append(effect)
+            return len(seen) == 1
+        return False
+
+    return without(host.sync_to_host(na, switches), dropped)
+
+
+obligation(
+    "2011.host.to-host",
+    clauses=(
+        "2011.host.tx-up",
+        "2011.host.tx-drained",
+        "2011.host.tx-length",
+        "2011.host.tx-read-once",
+        "2011.host.tx-drop",
+        "2011.host.tx-serial",
+        "2011.ring.cur-inside",
+    ),
+    statement="""Passing the host transmit ring up copies each frame of a good length between hwcur and cur,
+    once, in order, until memory runs out, under the core lock; they go up without it; the ring is empty
+    afterwards whatever happened to them. A cur beyond the ring puts the ring back.""",
+    functions=(host.sync_to_host,),
+    control=Control("the first frame is lost", _drops_first, goal="what was copied goes up, in order"),
+    bounds="""A ring of three slots, every hwcur and cur, lengths on both sides of both limits, memory for
+    none, one or all.""",
+    rules=(
+        host.TO_SENT,
+        host.TO_BAD_LEN,
+        host.TO_BAD_CUR,
+        host.TO_NO_MBUF,
+        host.TO_DRAINED,
+        host.TO_LOCKED,
+        host.TO_READ_ONCE,
+    ),
+)(up_body)
+
+
+# --- from the host --------------------------------------------------------------------------------------
+
+
+def down_body(p: Proof, sync_from_host: Make) -> None:
+    cases = Cases(p, "calls")
+    for hwcur, avail, cur, record, verbose in every(
+        p, "combinations", range(_N), range(_N), range(_N + 2), _B, (0, 2)
+    ):
+        cases.case(hwcur=hwcur, hwavail=avail, cur=cur, record=record)
+        words = _ring(_RX, Kring(_N, hwcur, avail), cur, (60,) * _N, (4, 5, 6))
+        words["sysctl", "verbose"] = verbose
+        done = cases.run(sync_from_host, _NA, record, p.switches, memory=words, do=_quiet("log"))
+        after = done.memory[_RX, "kring"]
+        taken = (cur - hwcur) % _N
+        fair = cur < _N and taken <= avail
+        cases.goal("rejected exactly when more was taken than there was", done.result == int(not fair))
+        cases.goal(
+            "cur is read under the lock", done.at(ReadUser((_RX, "cur")))[0] > done.at(Lock("core"))[0]
+        )
+        where = [e.selinfo for e in done.of(SelRecord)]
+        if fair:
+            left = avail - taken
+            cases.goal(
+                "what is left is told", after == Kring(_N, cur, left), done.memory[_RX, "avail"] == left
+            )
+            cases.goal(
+                "who asks for it is recorded when nothing is left",
+                where == ([_RX] if record and left == 0 else []),
+            )
+            recorded, given = done.at(SelRecord(_RX)), done.at(Unlock("core"))
+            cases.goal("and under the lock", not recorded or recorded[0] < given[0])
+            cases.goal("logged when asked for", len(done.done("log")) == int(bool(left and verbose)))
+        else:
+            cases.goal(
+                "a rejected ring is put back",
+                after == Kring(_N, hwcur, avail),
+                done.memory[_RX, "cur"] == hwcur,
+            )
+            cases.goal("nobody is recorded on a rejected ring", where == [])
+    cases.end()
+
+
+obligation(
+    "2011.host.from-host",
+    clauses=("2011.host.rx-window", "2011.host.rx-record", "2011.host.rx-serial"),
+    statement="""Receiving from the host reads cur under the core lock, takes the slots up to it back when
+    there were so many, tells what is left and, when nothing is, records the caller that asks for it before
+    the lock is given back.""",
+    functions=(host.sync_from_host,),
+    control=Control(
+        "nobody is recorded",
+        lambda na, record, switches: host.sync_from_host(na, False, switches),
+    ),
+    bounds="A ring of three slots, every position, count and cur, and two beyond the ring.",
+    rules=(host.FROM_OK, host.FROM_BAD_CUR, host.FROM_TOO_FAR, host.FROM_WAITS, host.FROM_READ),
+)(down_body)
+
+
+# --- a packet from the stack ----------------------------------------------------------------------------
+
+
+def start_body(p: Proof, start: Make) -> None:
+    cases = Cases(p, "calls")
+    for on, hwcur, avail, length, verbose in every(
+        p, "combinations", _B, range(_N), range(-1, _N), (60, BUF_SIZE, BUF_SIZE + 1), (0, 2)
+    ):
+        cases.case(mode=on, hwcur=hwcur, hwavail=avail, length=length)
+        k = Kring(_N, hwcur, avail)
+        words = _ring(_RX, k, 0, (1, 1, 1), (4, 5, 6)) | {
+            ("if", "capenable"): on,
+            ("sysctl", "verbose"): verbose,
+        }
+        done = cases.run(
+            start, _NA, length, p.switches, memory=words, do=_quiet("log", "m_copydata", "m_freem")
+        )
+        locks = done.of(Lock, Unlock)
+        cases.goal("under the core lock, in any case", locks == [Lock("core"), Unlock("core")])
+        cases.goal(
+            "the packet is freed, once, without the lock",
+            done.at(Do("m_freem"))[0] > done.at(Unlock("core"))[0],
+        )
+        fits = on and 0 <= avail < _N - 1 and length <= BUF_SIZE
+        cases.goal("refused exactly when there is no room for it", done.result == ("" if fits else "EBUSY"))
+        logs = int(bool(verbose)) + (
+            int(bool(verbose))
+            if fits
+            else int(on and (avail >= _N - 1 or (avail >= 0 and length > BUF_SIZE)))
+        )
+        cases.goal("what is wrong, and what is asked for, is logged", len(done.done("log")) == logs)
+        after = done.memory[_RX, "kring"]
+        stored = done.of(WriteUser)
+        if not fits:
+            cases.goal("a refused packet changes nothing", after == k, stored == [], done.of(Wake) == [])
+            continue
+        at = (hwcur + avail) % _N
+        cases.goal(
+            "it goes behind those that are there", stored == [WriteUser((_RX, "slot", at, "len"), length)]
+        )
+        cases.goal("into the buffer of its slot", done.done("m_copydata") == [(4 + at,)])
+        cases.goal("one packet more is there", after == Kring(_N, hwcur, avail + 1))
+        cases.goal(
+            "who waits is woken, after that", done.of(Wake) == [Wake(_RX)], isinstance(done.log[-3], Wake)
+        )
+    cases.end()
+
+
+obligation(
+    "2011.host.start",
+    clauses=(
+        "2011.host.rx-put",
+        "2011.host.rx-full",
+        "2011.host.rx-long",
+        "2011.host.rx-mode",
+        "2011.host.rx-position",
+    ),
+    statement="""A packet from the stack goes behind those that are there and wakes who waits, or is refused:
+    out of netmap mode, when the ring is full, when it is longer than a buffer. It is freed in any case.""",
+    functions=(interrupts.start,),
+    control=Control(
+        "nobody is woken",
+        lambda na, length, switches: without(
+            interrupts.start(na, length, switches), lambda e: isinstance(e, Wake)
+        ),
+    ),
+    bounds="""A ring of three slots, every position and count, also a negative one, lengths on both sides of
+    the limit.""",
+    rules=(
+        interrupts.START_FULL,
+        interrupts.START_LONG,
+        interrupts.START_PUT,
+        interrupts.START_BAD_POS,
+        interrupts.START_GONE,
+    ),
+)(start_body)
+
+
+# --- interrupts -----------------------------------------------------------------------------------------
+
+
+def irq_body(p: Proof, irq: Make, reset: Make) -> None:
+    cases = Cases(p, "calls")
+    for on, tx, queues, separate in every(p, "combinations", _B, _B, (1, 2), _B):
+        na = Adapter("nic0", queues, _N, _N, separate)
+        name, everyone = f"{'tx' if tx else 'rx'}0", f"{'tx' if tx else 'rx'}{na.global_queue}"
+        cases.case(mode=on, transmit=tx, queues=queues, separate=separate)
+        words: Words = {("if", "capenable"): on, (name, "kring"): Kring(_N, 1, 1), (name, "slots"): 64}
+        done = cases.run(irq, na, tx, 0, p.switches, memory=words, do={})
+        cases.goal("the interrupt is netmap's in netmap mode only", done.result == int(on))
+        waked = [e.selinfo for e in done.of(Wake)]
+        wanted = ([name] + ([everyone] if queues > 1 else [])) if on else []
+        cases.goal("who waits for the ring is woken, and who waits for several", waked == wanted)
+        held = ""
+        for effect in done.of(Lock, Unlock, Wake):
+            if isinstance(effect, Lock):
+                held = effect.name
+            elif isinstance(effect, Unlock):
+                held = ""
+            else:
+                right = name if separate and effect.selinfo == name else "core"
+                cases.goal("each under the lock its sleepers recorded under", held == right)
+        done = cases.run(reset, na, tx, 0, 2, memory=words, do=_quiet("log"))
+        cases.goal("a reset answers with the ring's first slot", done.result == (64 if on else None))
+        waked = [e.selinfo for e in done.of(Wake)]
+        cases.goal("a reset wakes everybody", waked == ([name, everyone] if on else []))
+        expected = interrupts.reset_hwofs(Kring(_N, 1, 1), tx, 2).state if on else Kring(_N, 1, 1)
+        cases.goal("a reset stores the new offset", done.memory[name, "kring"] == expected)
+    cases.end()
+
+
+obligation(
+    "2011.interrupt.calls",
+    clauses=("2011.interrupt.wake", "2011.interrupt.wake-locks", "2011.interrupt.reset"),
+    statement="""An interrupt wakes who waits for its ring and, with several queues, who waits for all, each
+    under the lock under which those recorded themselves; a reset stores the new offset and wakes both.""",
+    functions=(interrupts.irq, interrupts.reset),
+    control=Control(
+        "who waits for several rings is not woken",
+        lambda na, tx, q, switches: without(
+            interrupts.irq(na, tx, q, switches), lambda e: isinstance(e, Wake) and e.selinfo[2:] != str(q)
+        ),
+        interrupts.reset,
+    ),
+    bounds="One queue and two, one lock and ring locks.",
+    rules=(
+        interrupts.IRQ_OFF,
+        interrupts.IRQ_ALONE,
+        interrupts.IRQ_SEPARATE,
+        interrupts.IRQ_CORE,
+        interrupts.IRQ_CORE_ALL,
+        interrupts.IRQ_NM_LOCK,
+        interrupts.RESET_OFF,
+        interrupts.RESET_TX,
+        interrupts.RESET_RX,
+    ),
+)(irq_body)
+
+
+# --- a rejected ring ------------------------------------------------------------------------------------
+
+
+def reinit_body(p: Proof, ring_reinit: Make) -> None:
+    cases = Cases(p, "calls")
+    slots = ((4, 60), (1, 60), (2, BUF_SIZE), (_TOTAL - 1, BUF_SIZE + 1), (_TOTAL, 60))
+    for cur, flags, first, second, last in every(
+        p, "combinations", (1, _N, _N - 1), (0, 1, 2), slots, slots, slots
+    ):
+        given = (first, second, last)
+        cases.case(cur=cur, flags=flags, slots=given)
+        words = _ring("r", Kring(_N, 2, 1), cur, tuple(s[1] for s in given), tuple(s[0] for s in given))
+        words["r", "flags"] = flags
+        done = cases.run(ring_reinit, "r", p.switches, memory=words, do=_quiet("log"))
+        bad = [i for i, (index, length) in enumerate(given) if not 2 <= index < _TOTAL or length > BUF_SIZE]
+        for i, (index, length) in enumerate(given):
+            wrong = not 2 <= index < _TOTAL
+            got = (done.memory["r", "slot", i, "buf_idx"], done.memory["r", "slot", i, "len"])
+            cases.goal(
+                "bad slots are made safe, good ones stay",
+                got == ((0 if wrong else index), (0 if i in bad else length)),
+            )
+            cases.goal(
+                "every slot is read once",
+                done.reads("r", "slot", i, "buf_idx") == 1,
+                done.reads("r", "slot", i, "len") == 1,
+            )
+        errors = len(bad) + (cur > _N - 1)
+        told = (done.memory["r", "cur"], done.memory["r", "avail"], done.memory["r", "flags"], done.result)
+        cases.goal(
+            "cur and avail are the kernel's, and the application is told",
+            told == (2, 1, flags | ring.NR_REINIT, 1),
+        )
+        logs = 1 + (2 if errors else 0) + (1 if bad and cur <= _N - 1 else 0)
+        cases.goal("what was found is logged", len(done.done("log")) == logs)
+    cases.end()
+
+
+obligation(
+    "2011.ring.reinit-call",
+    clauses=("2011.ring.reinit-resets", "2011.ring.reinit-slots", "2011.ring.reinit-told"),
+    statement="""Putting a rejected ring back, as a whole: every slot is made safe, cur and avail are the
+    kernel's, the application is told, and each of its words is read once but cur, which is read again.""",
+    functions=(ring.ring_reinit,),
+    control=Control(
+        "slots are left as they are",
+        lambda name, switches: without(
+            ring.ring_reinit(name, switches), lambda e: isinstance(e, WriteUser) and "slot" in e.where
+        ),
+    ),
+    bounds="""A ring of three slots, indices and lengths on both sides of their limits, cur inside and
+    outside.""",
+    rules=(ring.REINIT, ring.REINIT_TOLD, ring.SLOT_OK, ring.SLOT_BAD_IDX, ring.SLOT_BAD_LEN),
+)(reinit_body)

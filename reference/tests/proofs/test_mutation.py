@@ -1,0 +1,121 @@
+"""The mutator: it makes the slips it says, plants them in the running process, and proofs refute them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import pytest
+from netmap_proofs.mutation import known
+from netmap_proofs.mutation.hunt import (
+    EQUIVALENT,
+    NOTICED,
+    REFUTED,
+    SURVIVED,
+    figures,
+    functions_covered,
+    hunt,
+    hunt_all,
+    judges,
+    mutants_of_everything,
+    reached,
+    sample,
+)
+from netmap_proofs.mutation.operators import Mutant, mutants
+from netmap_proofs.mutation.planting import Slip, planted, standing_in
+from netmap_proofs.obligations import load
+from netmap_reference.gen14 import ring
+from netmap_reference.gen14.ring import between, nm_next
+
+#: The share of automatic mutants, of those that are not equivalent, that a proof must refute.
+WANTED = 0.95
+#: Every how manieth mutant is hunted here; `netmap-verify teeth --proofs` hunts them all.
+EVERY = 40
+
+
+def changes(function: Callable[..., Any]) -> list[str]:
+    return [m.id.partition(": ")[2] for m in mutants(function)]
+
+
+def test_the_slips_of_a_step_are_all_made() -> None:
+    assert changes(nm_next) == ["i == lim -> i != lim", "0 -> 1", "0 -> -1", "i + 1 -> i - 1",
+                                "i + 1 -> i + 2", "i + 1 -> i + 0"]  # fmt: skip
+    found = changes(between)
+    for slip in (
+        "low <= high -> low < high",
+        "if low <= high -> if not low <= high",
+        "low <= x and x <= high -> x <= high",
+        "low <= x and x <= high -> low <= x or x <= high",
+        "x >= low -> x > low",
+    ):
+        assert slip in found, slip
+
+
+def test_an_id_names_one_mutant_and_no_line() -> None:
+    found = [m.id for m in mutants_of_everything()]
+    assert len(found) == len(set(found)) > 500
+    assert mutants_of_everything() == mutants_of_everything()
+
+
+def test_a_planted_mutant_runs_where_the_function_is_known_and_is_gone_afterwards() -> None:
+    slip = next(m for m in mutants(nm_next) if m.new == "i + 2")
+    assert isinstance(nm_next, FunctionType)
+    with planted(nm_next, slip):
+        assert ring.nm_next(0, 7) == 2
+    assert ring.nm_next(0, 7) == 1
+
+
+def test_a_slip_stands_in_while_it_is_asked_to() -> None:
+    with standing_in([Slip(nm_next, "i + 1 -> i + 2"), between]):
+        assert nm_next(0, 7) == 2
+    assert nm_next(0, 7) == 1
+
+
+def test_a_loop_that_a_slip_makes_endless_ends_in_an_exception() -> None:
+    def count(to: int) -> int:
+        at = 0
+        while at < to:
+            at += 1
+        return at
+
+    slip = next(m for m in mutants(count) if m.new == "0" and m.old == "1")
+    assert isinstance(count, FunctionType)
+    with planted(count, slip), pytest.raises(RuntimeError, match="does not end"):
+        count(3)
+
+
+def test_only_obligations_that_run_the_code_are_asked_and_crosshair_is_not() -> None:
+    for name in functions_covered():
+        own = functions_covered()[name]
+        assert judges(name)
+        assert all(own in reached(each) and not each.id.startswith("xh.") for each in judges(name))
+
+
+def test_a_refuted_mutant_names_obligation_goal_and_clause() -> None:
+    found = hunt(next(m for m in mutants(nm_next) if m.new == "i + 2"))
+    assert (found.status, found.by) == (REFUTED, "14.ring.next-prev")
+    assert found.why in load()[found.by].statement or found.why
+    assert found.clause in load()[found.by].clauses
+
+
+def test_a_mutant_that_is_no_longer_there_is_refused() -> None:
+    gone = Mutant("netmap_reference.gen14.ring:nm_next", "comparison", "a", "b", 1, 1)
+    with pytest.raises(ValueError, match="no such mutant"), planted(functions_covered()[gone.function], gone):
+        pass
+
+
+def test_survivors_that_are_explained_exist() -> None:
+    """An entry of known.toml is about a mutant there is."""
+    there = {m.id for m in mutants_of_everything()}
+    assert sorted(set(known.KNOWN) - there) == []
+
+
+def test_a_sample_of_all_mutants_is_refuted() -> None:
+    """The same share that the whole run must reach; nothing in it survives unexplained."""
+    found = hunt_all(sample(EVERY), jobs=1)
+    assert [h.mutant.id for h in found if h.status == SURVIVED] == []
+    assert figures(found)["share"] >= WANTED, [
+        h.mutant.id for h in found if h.status not in (REFUTED, EQUIVALENT)
+    ]
+    assert figures(found)[NOTICED] <= len(found) // 10
