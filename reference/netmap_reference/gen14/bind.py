@@ -18,8 +18,9 @@ from ..core.words import u32
 from . import failure, memory
 from .failure import Faulted, Refused, may_fail, point
 from .memory import Allocator
+from .offsets import NONE
 from .request import Rings
-from .ring import Kring, Slot
+from .ring import CONTRACT, Kring, Slot
 from .state import DIRECTIONS, RX, TX, Adapter, File, KringState, System, ring_name
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
@@ -55,6 +56,16 @@ RING_MEMORY = point("memory.ring", "ENOMEM", source=f"{MEM2_C}:1999-2003")
 BUFS_MEMORY = point("memory.buffers", "ENOMEM", source=f"{MEM2_C}:2025-2028")
 IF_MEMORY = point("memory.netmap-if", "ENOMEM", source=f"{MEM2_C}:2112-2116")
 IF_NEW = rule("14/bind/if_new", clause="14.register.nifp", source=f"{MEM2_C}:2092-2159")
+
+
+#: A ring's offsets stay with it, and its mask with its memory, when its last user has gone.
+OFFSETS_OUTLIVE = "14.offsets-outlive-user"
+OFFSETS_KEPT = rule(
+    "14/bind/rings_create/offsets-kept",
+    clause="14.offsets.forgotten",
+    source=f"{MEM2_C}:1994-2040",
+    switch=OFFSETS_OUTLIVE,
+)
 
 
 class Hung(Exception):
@@ -206,10 +217,11 @@ def view(s: System, k: KringState) -> api14.netmap_ring:
     return api14.netmap_ring(s.regions[s.adapters[k.adapter].mem], ring_at(s, k))
 
 
-def rings_create(s: System, name: str, fired: list[str]) -> None:
+def rings_create(s: System, name: str, fired: list[str], switches: frozenset[str] = CONTRACT) -> None:
     """Make every missing ring object of a port. ENOMEM when objects or buffers run out.
 
-    ``flags`` and ``ts`` keep what the last user of the same memory left there. Source:
+    ``flags`` and ``ts`` keep what the last user of the same memory left there, and as written
+    (OFFSETS_OUTLIVE) so does ``offset_mask``, while the kring keeps what was agreed on. Source:
     netmap_mem2_rings_create.
     """
     na = s.adapters[name]
@@ -225,6 +237,10 @@ def rings_create(s: System, name: str, fired: list[str]) -> None:
             raise Refused("ENOMEM")
         a = replace(a, ring_pool=step.state.pool)
         k = replace(k, ring=step.state.index)
+        if OFFSETS_OUTLIVE not in switches:
+            k = replace(k, offset=NONE)
+        elif k.offset.bits:
+            fired.append(OFFSETS_KEPT)
         indices: tuple[int, ...] = (0,) * n
         if not k.fake:
             may_fail(s, BUFS_MEMORY, fired)
@@ -241,7 +257,11 @@ def rings_create(s: System, name: str, fired: list[str]) -> None:
         ring.num_slots, ring.nr_buf_size = n, a.buf_size
         ring.ringid, ring.dir = k.index, int(k.t == TX)
         ring.head, ring.cur, ring.tail = k.pos.rhead, k.pos.rcur, k.pos.rtail
-        ring.offset_mask = ring.buf_align = 0
+        if OFFSETS_OUTLIVE not in switches:
+            ring.offset_mask = 0
+        elif ring.offset_mask:
+            fired.append(OFFSETS_KEPT)
+        ring.buf_align = 0
         memory.write_slots(s.regions[na.mem], ring.off, (Slot(i, a.buf_size) for i in indices))
 
 

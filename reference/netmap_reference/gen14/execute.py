@@ -32,7 +32,7 @@ from ..core.effects import (
 )
 from ..core.outcome import HANG, fault
 from . import bind, loops, memory, stop
-from .ports import device, host, monitor, monitor_slots, vale_device
+from .ports import device, host, monitor, monitor_slots, pipe, vale_device
 from .ports.table import ops
 from .result import Result
 from .ring import Kring, distance, slot_reinit
@@ -158,6 +158,8 @@ class Execution:
             return self.s.adapters[k.adapter].si_users[k.t == TX]
         if word == "si":
             return f"{k.adapter}:{k.t}"
+        if word == "stacked":
+            return self.s.adapters[k.adapter].kind == "monitor"
         if word == "intercepted":
             return k.t != TX and bool(k.copies)
         return getattr(k, word)
@@ -205,7 +207,13 @@ class Execution:
         region = self.s.regions[self.s.adapters[source.adapter].mem]
         at = bind.ring_at(self.s, source)
         slot = memory.read_slot(region, at, i)
-        memory.write_slot(region, bind.ring_at(self.s, target), i, slot)
+        shown = slot
+        if source.t == TX and target.offset.bits:
+            theirs = memory.read_slot(region, bind.ring_at(self.s, target), i)
+            step = pipe.receivers_offset(target.offset, slot.ptr, theirs.ptr, self.switches)
+            self.fired.extend(step.fired)
+            shown = replace(slot, ptr=step.state)
+        memory.write_slot(region, bind.ring_at(self.s, target), i, shown)
         if slot.flags & _BUF_CHANGED:
             memory.write_slot(region, at, i, replace(slot, flags=slot.flags & ~_BUF_CHANGED))
         return slot.flags
@@ -234,10 +242,12 @@ class Execution:
         self.fired.extend(host.grab(self.s, self.s.krings[ring], start, count, force))
 
     def _do_host_import(self, ring: str, start: int, room: int) -> int:
-        return host.host_import(self.s, self.s.krings[ring], start, room)
+        k = self.s.krings[ring]
+        return host.host_import(self.s, k, start, room, self.switches, self.fired)
 
     def _do_forward_down(self, ring: str, start: int, count: int) -> int:
-        return host.forward_down(self.s, self.s.krings[ring], start, count)
+        k = self.s.krings[ring]
+        return host.forward_down(self.s, k, start, count, self.switches, self.fired)
 
     def _do_nic_send(self, ring: str, start: int, count: int) -> None:
         self.fired.extend(device.send(self.s, self.s.krings[ring], start, count, self.choose))
@@ -246,7 +256,7 @@ class Execution:
         return device.completed(self.s, self.s.krings[ring], pending, self.choose)
 
     def _do_nic_receive(self, ring: str, start: int, room: int) -> int:
-        slots, fired = device.receive(self.s, self.s.krings[ring], start, room, self.choose)
+        slots, fired = device.receive(self.s, self.s.krings[ring], start, room, self.choose, self.switches)
         self.fired.extend(fired)
         return slots
 

@@ -6,9 +6,9 @@ code does; each switch is one deviation, described at the clause it breaks.
 
 from __future__ import annotations
 
-from . import bind, csb, kloop, legacy, poll, ptnet, requests, ring, stop, switch, sync
+from . import bind, csb, kloop, legacy, offsets_bind, poll, ptnet, requests, ring, stop, switch, sync
 from .libraries import nm_open, nmport, nmport_options, words
-from .ports import monitor_ends, nic_get, null, pipe_ends, pipe_get, vale
+from .ports import device, host, monitor_ends, nic_get, null, pipe, pipe_ends, pipe_get, vale
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
@@ -29,6 +29,10 @@ AS_WRITTEN: frozenset[str] = (
     | nic_get.AS_WRITTEN
     | null.AS_WRITTEN
     | pipe_ends.AS_WRITTEN
+    | pipe.AS_WRITTEN
+    | device.AS_WRITTEN
+    | host.AS_WRITTEN
+    | offsets_bind.AS_WRITTEN
     | monitor_ends.AS_WRITTEN
     | pipe_get.AS_WRITTEN
     | switch.AS_WRITTEN

@@ -131,7 +131,7 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
         ops(na).krings_create(s, name, fired)
         failure.settle(s, "bind.krings", lambda: ops(na).krings_delete(s, name, [], ctx.switches), start)
     krings_get(s, f, fired)
-    rings_create(s, name, fired)
+    rings_create(s, name, fired, ctx.switches)
     ctx.binding = f
     options.apply(ctx, "OFFSETS")
     f = replace(f, nifp=bind.if_new(s, f, fired, ctx.switches))

@@ -103,7 +103,41 @@ def _registers() -> Iterator[Situation]:
             name="n", mode="NULL", mem_id=2, tx_rings=1, rx_rings=1, tx_slots=4, rx_slots=4, extra_bufs=2
         ),
     )
+    yield from _monitors()
+    yield from _offsets()
     yield Situation("REGISTER x}1, the other ends gone", _kept(), register(name="x}1"))
+
+
+def _monitors() -> Iterator[Situation]:
+    both, zcopy = "NR_MONITOR_TX|NR_MONITOR_RX", "NR_ZCOPY_MON"
+    watched = {"name": "x{1", "flags": zcopy}
+    yield Situation("REGISTER a copy monitor", world(*_MASTER), register(name="x{1", flags=both))
+    yield Situation("REGISTER a zero-copy monitor", world(*_MASTER), register(name="x{1", flags=zcopy))
+    for flags in (both, zcopy):
+        yield Situation(
+            f"REGISTER {flags} beside others",
+            world(*_MASTER, watched, {"name": "x{1", "flags": both}),
+            register(name="x{1", flags=flags, rx_slots=4, extra_bufs=2),
+        )
+    yield Situation(
+        "REGISTER a monitor of a NIC's rings",
+        world({"name": "v0", "mode": "NIC_SW"}),
+        register(name="v0", flags=both, mode="NIC_SW"),
+    )
+    yield Situation(
+        "REGISTER a monitor of a pipe that is not there", world(), register(name="x{1", flags=both), ok=False
+    )
+
+
+def _offsets() -> Iterator[Situation]:
+    asked = [{"type": "OFFSETS", "max_offset": 64, "initial_offset": 16}]
+    yield Situation("REGISTER x{1 with offsets", world(), register(name="x{1", tx_slots=8, options=asked))
+    yield Situation(
+        "REGISTER x}1 with offsets, the other end open", world(*_MASTER), register(name="x}1", options=asked)
+    )
+    yield Situation(
+        "REGISTER m0 with offsets, in use without", world(*_OTHER), register(name="m0", options=asked)
+    )
 
 
 def _kept() -> Callable[[], World]:

@@ -20,6 +20,7 @@ from .csb import Entry
 from .failure import Request
 from .lease import Lease
 from .memory import Allocator
+from .offsets import NONE, Offset
 from .ring import Kring
 from .switch import Bridge, VpPort
 
@@ -51,14 +52,15 @@ class KringState:
 
     A hardware ring has ``hwofs``, the offset of its device's index; ``announced``, how many slots (tx) or
     frames (rx) an interrupt has told of and no sync has shown; and, for receive, ``desc``: the buffer the
-    device fills for each position. A host ring has ``queue``, frames of the host stack that wait, and
-    ``forwarded``: its last sync put slots into transmit rings.
+    device fills for each position, and ``desc_at`` from where on. A host ring has ``queue``, frames of the
+    host stack that wait, and ``forwarded``: its last sync put slots into transmit rings.
 
     A ring that is watched names the rings of its copy monitors (``copies``) and, receive direction first,
     the zero-copy monitor's ring that gets what it releases (``zmon``; a monitor's own ring has both, one for
     each list it stands in). ``seen`` is the first slot of a receive ring its copy monitors have not seen.
 
     A receive ring of a switch port has a ``lease``: which of its slots senders are filling.
+    ``offset`` is what its users have agreed on about packets that do not begin where their buffer does.
     """
 
     adapter: str
@@ -84,6 +86,8 @@ class KringState:
     zmon: tuple[str, str] = ("", "")
     seen: int = 0
     lease: Lease | None = None
+    offset: Offset = NONE
+    desc_at: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:

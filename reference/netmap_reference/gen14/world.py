@@ -23,6 +23,7 @@ from ..core.outcome import errno
 from ..core.step import rule
 from . import close as closing
 from . import control, csb, failure, legacy, memory, poll, requests, sync
+from . import offsets_bind as offsets_bind  # registers who acts on the option
 from .csb_calls import CsbCalls
 from .execute import Execution
 from .libraries import program
@@ -287,6 +288,7 @@ class World(CsbCalls):
         if file in self._s.csbs:
             return Result(errno("EBUSY"), (csb.SYNC_BUSY,))
         x = Execution(self._s, file, choose, self.switches)
+        x.fired.extend(self._looked(choose))
         return x, sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches)
 
     @staticmethod
@@ -309,6 +311,7 @@ class World(CsbCalls):
         if file in self._s.csbs:
             return Result(fired=(csb.POLL_ERROR,), revents=frozenset({"err"}))
         x = Execution(self._s, file, choose, self.switches)
+        x.fired.extend(self._looked(choose))
         bound = poll.Bound(
             self._bound(f, TX), self._bound(f, RX), f.selinfo[1], f.selinfo[0], f.tx_poll, f.rx_poll
         )
@@ -343,7 +346,7 @@ class World(CsbCalls):
         self._port(port, side)
         if side == "wire":
             return Result(fired=tuple(wire.arrive(self._s, port, (data,), choose)))
-        fired, ring = host.transmit(self._s, port, data, choose)
+        fired, ring = host.transmit(self._s, port, data, choose, self.switches)
         if ring:
             x = Execution(self._s, -1, choose, self.switches)
             run(notify(ring), x)
@@ -394,14 +397,22 @@ class World(CsbCalls):
 
         ``fired`` is empty when nothing moved.
         """
+        return Result(fired=(*self._interrupts(sorted(self._s.krings), choose), *self.passes(choose)))
+
+    def _looked(self, choose: Choose) -> tuple[str, ...]:
+        """Interrupts since the last call, as far as they show: copy monitors look at what has arrived."""
+        watched = sorted(k.name for k in self._s.krings.values() if k.copies and k.t == RX)
+        return self._interrupts(watched, choose)
+
+    def _interrupts(self, rings: Sequence[str], choose: Choose) -> tuple[str, ...]:
         x = Execution(self._s, -1, choose, self.switches)
-        for name in sorted(self._s.krings):
+        for name in rings:
             k = self._s.krings[name]
             count = wire.pick(choose, f"nic.{k.t}-interrupt", name, 0, wire.movable(self._s, k))
             if count:
                 x.fired.append(wire.ARRIVE if k.t == RX else wire.COMPLETE)
                 run(interrupt(name, count), x)
-        return Result(fired=(*x.fired, *self.passes(choose)))
+        return tuple(x.fired)
 
     def owed(self) -> list[tuple[str, str]]:
         """(clause, ring) of every progress clause that is not met now; see :func:`.ports.wire.owed`."""

@@ -24,7 +24,7 @@ def test_whatever_step_fails_nothing_is_left_behind(situation: Situation) -> Non
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda s: s.name)
 def test_without_a_failure_the_request_succeeds(situation: Situation) -> None:
-    assert situation.act(situation.prepare()).outcome.ok
+    assert situation.act(situation.prepare()).outcome.ok == situation.ok
 
 
 def test_every_failure_point_is_reached() -> None:

@@ -13,15 +13,30 @@ from dataclasses import replace
 from netmap_spec.abi import api14
 
 from ...core.choice import Choose
+from ...core.outcome import NotModelled
 from ...core.step import Step, rule
 from .. import bind, memory
-from ..ring import Slot, nm_next
+from ..memory import Allocator
+from ..offsets import get_offset
+from ..ring import CONTRACT, Slot, nm_next
 from ..state import KringState, System
 from . import wire
 from .wire import Wire, pick
 
+GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
 KERN_H = "luigirizzo/netmap:sys/dev/netmap/netmap_kern.h@89607e14"
 
+#: Where packets may begin behind the start of a buffer, whole buffers are stored all the same.
+PAST_BUFFER = "14.offsets-past-buffer"
+AS_WRITTEN = frozenset({PAST_BUFFER})
+STORED_AT = rule("14/offsets/store/at-offset", clause="14.offsets.received", source=f"{GENERIC_C}:986-1003")
+STORED_PAST = rule(
+    "14/offsets/store/past-buffer",
+    clause="14.offsets.received",
+    source=f"{GENERIC_C}:884,945-956,986-1003",
+    switch=PAST_BUFFER,
+)
+SENT_AT = rule("14/offsets/send/at-offset", clause="14.offsets.sent", source=f"{GENERIC_C}:688-696")
 CUT = rule("14/device/tx/length-cut", clause="14.nic.bad-slot", source=f"{KERN_H}:1467-1471")
 JUNK = rule("14/device/tx/buffer-0", clause="14.nic.bad-slot", source=f"{KERN_H}:1955-1981")
 
@@ -48,12 +63,15 @@ def send(s: System, k: KringState, start: int, count: int, choose: Choose) -> li
     i = start
     for _ in range(count):
         slot = memory.read_slot(region, at, i)
-        step = tx_slot(slot, a.buffers, a.buf_size)
+        at_offset = get_offset(k.offset, slot.ptr)
+        step = tx_slot(slot, a.buffers, a.buf_size - at_offset)
         fired.extend(step.fired)
+        if at_offset:
+            fired.append(SENT_AT)
         more = bool(slot.flags & api14.NS_MOREFRAG)
         if more and w.driver.clears_fragments == "may":
             clears = bool(pick(choose, "nic.clears-morefrag", k.name, 0, 1, "slots"))
-        partial += region.read(a.buf_offset(step.state.buf_idx), step.state.len)
+        partial += region.read(a.buf_offset(step.state.buf_idx) + at_offset, step.state.len)
         if not more or not w.driver.fragments:
             frames.append(partial)
             partial = b""
@@ -73,25 +91,55 @@ def completed(s: System, k: KringState, pending: int, choose: Choose) -> int:
     return count
 
 
-def receive(s: System, k: KringState, start: int, room: int, choose: Choose) -> tuple[int, list[str]]:
-    """Store what has arrived from ``start`` on: how many slots it took, -1 for a buffer that is no buffer."""
+def store(s: System, a: Allocator, buf_idx: int, into: int, part: bytes) -> tuple[str, ...]:
+    """Store a frame ``into`` bytes behind the start of a buffer; as written it may reach into the next one.
+
+    Raises :class:`~...core.outcome.NotModelled` behind the last buffer.
+    """
+    start = a.buf_offset(buf_idx) + into
+    if start + len(part) > a.memsize:
+        raise NotModelled("14/offsets/store/past-region", "a frame that is stored behind the region")
+    s.regions[a.id].write(start, part)
+    if into + len(part) > a.buf_size:
+        return (STORED_PAST,)
+    return (STORED_AT,) if into else ()
+
+
+def receive(
+    s: System, k: KringState, start: int, room: int, choose: Choose, switches: frozenset[str] = CONTRACT
+) -> tuple[int, list[str]]:
+    """Store what has arrived from ``start`` on: how many slots it took, -1 for a buffer that is no buffer.
+
+    A slot takes what there is room for behind the largest offset; as written the emulated adapter fills whole
+    buffers from the offset on (PAST_BUFFER).
+    """
     w: Wire = s.ports[k.adapter]
     a = bind.allocator(s, k.adapter)
     region, at = s.regions[a.id], bind.ring_at(s, k)
-    frames, fired = wire.take(s, k, room, a.buf_size, choose)
+    size = k.offset.room or a.buf_size
+    if w.driver.copies and k.offset.room and PAST_BUFFER in switches:
+        size = a.buf_size
+    frames, fired = wire.take(s, k, room, size, choose)
     bad = False
     used = 0
     i = start
     for frame in frames:
-        for cut in range(0, max(1, len(frame)), a.buf_size):
-            part = frame[cut : cut + a.buf_size]
-            more = api14.NS_MOREFRAG if cut + a.buf_size < len(frame) else 0
+        for cut in range(0, max(1, len(frame)), size):
+            part = frame[cut : cut + size]
+            more = api14.NS_MOREFRAG if cut + size < len(frame) else 0
             slot = memory.read_slot(region, at, i)
             memory.write_slot(region, at, i, replace(slot, len=len(part), flags=more))
-            buf_idx = slot.buf_idx if w.driver.copies else k.desc[i]
+            buf_idx, into = (
+                (slot.buf_idx, get_offset(k.offset, slot.ptr))
+                if w.driver.copies
+                else (
+                    k.desc[i],
+                    k.desc_at[i],
+                )
+            )
             bad = bad or a.safe_index(buf_idx) == 0
             if not bad:
-                region.write(a.buf_offset(buf_idx), part)
+                fired.extend(store(s, a, buf_idx, into, part))
             i, used = nm_next(i, k.pos.n - 1), used + 1
     return (-1 if bad else used), fired
 
@@ -101,7 +149,7 @@ def refill(s: System, k: KringState, start: int, count: int) -> bool:
     w: Wire = s.ports[k.adapter]
     a = bind.allocator(s, k.adapter)
     region, at = s.regions[a.id], bind.ring_at(s, k)
-    desc = list(k.desc)
+    desc, desc_at = list(k.desc), list(k.desc_at)
     i = start
     for _ in range(count):
         slot = memory.read_slot(region, at, i)
@@ -109,9 +157,9 @@ def refill(s: System, k: KringState, start: int, count: int) -> bool:
             return False
         if slot.flags & api14.NS_BUF_CHANGED:
             if desc:
-                desc[i] = slot.buf_idx
+                desc[i], desc_at[i] = slot.buf_idx, get_offset(k.offset, slot.ptr)
             flags = slot.flags & ~api14.NS_BUF_CHANGED
             memory.write_slot(region, at, i, replace(slot, flags=flags))
         i = nm_next(i, k.pos.n - 1)
-    bind.put(s, replace(s.krings[k.name], desc=tuple(desc)))
+    bind.put(s, replace(s.krings[k.name], desc=tuple(desc), desc_at=tuple(desc_at)))
     return True

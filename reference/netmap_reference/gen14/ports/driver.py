@@ -23,7 +23,7 @@ class Driver:
     ``shares``: both ends of a veth pair in one memory, as a pipe. ``fragments``: slots with NS_MOREFRAG are
     gathered into one frame. ``clears_fragments``: do they lose that flag when they are sent, ``yes``, ``no``
     or ``may``. ``rx_buf_max``: the most one receive slot takes, bytes; a larger MTU needs ``fragments``.
-    ``pads``: frames below 60 bytes are padded on the wire.
+    ``pads``: frames below 60 bytes are padded on the wire. ``offsets``: the option OFFSETS may be asked for.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Driver:
     clears_fragments: str = "no"
     rx_buf_max: int = PAGE
     pads: bool = False
+    offsets: bool = True
 
 
 GENERIC = Driver("generic nic", clears_fragments="may")
@@ -41,7 +42,7 @@ DRIVERS = {
     for d in (
         GENERIC,
         Driver("e1000", clears_fragments="yes", rx_buf_max=2048, pads=True),
-        Driver("veth", shares=True, fragments=False),
+        Driver("veth", shares=True, fragments=False, offsets=False),
         Driver("emulated", copies=True, fragments=False, rx_buf_max=32768),
     )
 }

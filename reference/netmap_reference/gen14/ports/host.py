@@ -18,9 +18,10 @@ from ...core.choice import Choose
 from ...core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, WriteKernel
 from ...core.step import Step, rule
 from .. import bind, memory
-from ..ring import Kring, Slot, advance, distance, nm_next, nm_prev
+from ..offsets import get_offset, write_offset
+from ..ring import CONTRACT, Kring, Slot, advance, distance, nm_next, nm_prev
 from ..state import RX, TX, KringState, System, ring_name
-from . import wire
+from . import device, wire
 
 if TYPE_CHECKING:
     from ..execute import Execution
@@ -37,6 +38,15 @@ TOO_LONG = rule("14/host/transmit/too-long", clause="14.host.rx", source=f"{NETM
 PASSED = rule("14/host/transmit/passed", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4311-4313")
 FORWARD_UP = rule("14/host/forward/up", clause="14.host.forward", source=f"{NETMAP_C}:1238-1266")
 FORWARD_DOWN = rule("14/host/forward/down", clause="14.host.forward", source=f"{NETMAP_C}:1303-1347")
+#: A frame that is forwarded to a transmit ring is sent from where that ring's slot says.
+FORWARD_LOSES = "14.forward-loses-offset"
+AS_WRITTEN = frozenset({FORWARD_LOSES})
+FORWARD_LOST = rule(
+    "14/host/forward/offset-lost",
+    clause="14.offsets.forwarded",
+    source=f"{NETMAP_C}:1317-1340",
+    switch=FORWARD_LOSES,
+)
 
 
 def host_txsync_positions(k: Kring) -> Step[Kring]:
@@ -90,8 +100,13 @@ def rxsync(ring: str, forward_down: bool) -> Protocol:
 # --- what the effects do ----------------------------------------------------------------------
 
 
-def transmit(s: System, port: str, data: bytes, choose: Choose) -> tuple[list[str], str]:
-    """The host stack sends a frame: (rules fired, host ring to notify). Source: netmap_transmit."""
+def transmit(
+    s: System, port: str, data: bytes, choose: Choose, switches: frozenset[str] = CONTRACT
+) -> tuple[list[str], str]:
+    """The host stack sends a frame: (rules fired, host ring to notify). Source: netmap_transmit.
+
+    As written (PAST_BUFFER) a frame that fits a buffer is taken though packets begin further behind.
+    """
     na = s.adapters[port]
     t = wire.pick(choose, "host.tx-ring", port, 0, na.tx_rings - 1, "ring")
     tx = s.krings.get(ring_name(port, TX, t))
@@ -99,7 +114,10 @@ def transmit(s: System, port: str, data: bytes, choose: Choose) -> tuple[list[st
         return [PASSED, *wire.send(s, port, (data,), f"{port}:host", choose)], ""
     i = na.rx_rings + wire.pick(choose, "host.rx-ring", port, 0, na.host_rx_rings - 1, "ring")
     k = s.krings[ring_name(port, RX, i)]
-    if len(data) > bind.allocator(s, port).buf_size:
+    size = bind.allocator(s, port).buf_size
+    if device.PAST_BUFFER not in switches:
+        size = k.offset.room or size
+    if len(data) > size:
         return [TOO_LONG], k.name
     if distance(k.pos.hwcur, k.pos.hwtail, k.pos.n) + len(k.queue) >= k.pos.n - 1:
         return [QUEUE_FULL], k.name
@@ -115,33 +133,48 @@ def grab(s: System, k: KringState, start: int, count: int, force: bool) -> list[
     for _ in range(count):
         slot = memory.read_slot(region, at, i)
         if force or slot.flags & api14.NS_FORWARD:
-            if slot.len < 14 or slot.len > a.buf_size:
+            into = get_offset(k.offset, slot.ptr)
+            if slot.len < 14 or slot.len > a.buf_size - into:
                 fired.append(TX_BAD)
             else:
                 cleared = replace(slot, flags=slot.flags & ~api14.NS_FORWARD)
                 memory.write_slot(region, at, i, cleared)
-                frames.append(region.read(a.buf_offset(a.safe_index(slot.buf_idx)), slot.len))
+                frames.append(region.read(a.buf_offset(a.safe_index(slot.buf_idx)) + into, slot.len))
+                if into:
+                    fired.append(device.SENT_AT)
                 fired.append(TX_UP if force else FORWARD_UP)
         i = nm_next(i, k.pos.n - 1)
     wire.to_host(s, k.adapter, frames)
     return fired
 
 
-def host_import(s: System, k: KringState, start: int, room: int) -> int:
-    """Fill slots of a host receive ring with queued frames; how many."""
+def host_import(
+    s: System, k: KringState, start: int, room: int, switches: frozenset[str], fired: list[str]
+) -> int:
+    """Fill slots of a host receive ring with queued frames; how many.
+
+    One that was queued before the ring's packets began further behind, and is too long now, is dropped.
+    """
     region, at, a = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k), bind.allocator(s, k.adapter)
-    taken, rest = k.queue[:room], k.queue[room:]
+    queue = k.queue
+    if k.offset.room and device.PAST_BUFFER not in switches:
+        queue = tuple(data for data in queue if len(data) <= k.offset.room)
+        fired.extend(TOO_LONG for _ in range(len(k.queue) - len(queue)))
+    taken, rest = queue[:room], queue[room:]
     i = start
     for data in taken:
         slot = memory.read_slot(region, at, i)
-        region.write(a.buf_offset(a.safe_index(slot.buf_idx)), data)
+        into = get_offset(k.offset, slot.ptr)
+        fired.extend(device.store(s, a, a.safe_index(slot.buf_idx), into, data))
         memory.write_slot(region, at, i, replace(slot, len=len(data), flags=0))
         i = nm_next(i, k.pos.n - 1)
     bind.put(s, replace(k, queue=rest))
     return len(taken)
 
 
-def forward_down(s: System, k: KringState, start: int, count: int) -> int:
+def forward_down(
+    s: System, k: KringState, start: int, count: int, switches: frozenset[str], fired: list[str]
+) -> int:
     """Exchange marked slots of a host receive ring with free transmit slots of the port; how many.
 
     The transmit rings' ``head`` and ``cur`` are moved in the shared page as the application would do it,
@@ -163,6 +196,12 @@ def forward_down(s: System, k: KringState, start: int, count: int) -> int:
                 changed = api14.NS_BUF_CHANGED
                 memory.write_slot(region, at, i, replace(slot, buf_idx=free.buf_idx, flags=changed))
                 moved = Slot(slot.buf_idx, slot.len, changed, free.ptr)
+                into = get_offset(k.offset, slot.ptr)
+                if FORWARD_LOSES in switches:
+                    if into != get_offset(target.offset, free.ptr):
+                        fired.append(FORWARD_LOST)
+                else:
+                    moved = replace(moved, ptr=write_offset(target.offset, free.ptr, into))
                 memory.write_slot(region, user.off, head, moved)
                 user.head = user.cur = nm_next(head, target.pos.n - 1)
             i, left = nm_next(i, k.pos.n - 1), left - 1

@@ -13,6 +13,7 @@ from ...core.outcome import NotModelled
 from ...core.step import rule
 from .. import bind, memory
 from ..notify import notify
+from ..offsets import get_offset
 from ..state import RX, TX, KringState, System
 from ..stop import DOWN, GONE
 from . import nic, wire
@@ -33,11 +34,10 @@ def reset_ring(s: System, k: KringState) -> tuple[KringState, tuple[str, ...]]:
     """
     step = nic.netmap_reset(k.pos, k.t == TX)
     slots = memory.read_slots(s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k), k.pos.n)
-    desc = tuple(x.buf_idx for x in slots) if k.t == RX else ()
-    return (
-        replace(k, pos=step.state.kring, hwofs=step.state.hwofs, desc=desc, announced=0, on=True),
-        step.fired,
-    )
+    if k.t == RX:
+        at = tuple(get_offset(k.offset, x.ptr) for x in slots)
+        k = replace(k, desc=tuple(x.buf_idx for x in slots), desc_at=at)
+    return (replace(k, pos=step.state.kring, hwofs=step.state.hwofs, announced=0, on=True), step.fired)
 
 
 def reset(s: System, port: str, fired: list[str]) -> list[Protocol]:

@@ -50,6 +50,7 @@ FULL = rule("14/monitor/take/full", clause="14.monitor.overrun", source=f"{MONIT
 COPY_TX = rule("14/monitor/copy/sent", clause="14.monitor.copy-tx", source=f"{MONITOR_C}:805-824")
 COPY_RX = rule("14/monitor/copy/received", clause="14.monitor.copy-rx", source=f"{MONITOR_C}:827-851")
 COPIED = rule("14/monitor/copy/slot", clause="14.monitor.copy-slot", source=f"{MONITOR_C}:770-791")
+OFFSETS = rule("14/monitor/copy/offsets", clause="14.offsets.monitor", source=f"{MONITOR_C}:774-778")
 CUT = rule("14/monitor/copy/cut", clause="14.monitor.copy-length", source=f"{MONITOR_C}:777-782")
 READ_ON = rule(
     "14/monitor/copy/past-buffer",
@@ -141,6 +142,17 @@ def filled(k: Kring, count: int) -> Kring:
 def monitor_rxsync_positions(k: Kring) -> Step[Kring]:
     """The released slots of a monitor's receive ring are free again."""
     return Step(replace(k, hwcur=k.rhead), (RX_RELEASED,))
+
+
+def handed_on(rx: str, tx: str, switches: frozenset[str] = CONTRACT) -> Step[str]:
+    """Who gets what a zero-copy monitor that stands in front of others has released.
+
+    ``rx`` and ``tx`` are the next monitor's rings in the lists of a receive and of a transmit ring, "" for
+    none; if there are both they are the same. As written (CHAIN_RX_ONLY) only the first list counts.
+    """
+    if rx == "" and CHAIN_RX_ONLY in switches:
+        return Step("", (NOT_CHAINED,))
+    return Step(rx or tx, (CHAINED,))
 
 
 # --- slots ------------------------------------------------------------------------------------
@@ -244,11 +256,12 @@ def watched_rxsync(ring: str, own: Own, switches: frozenset[str] = CONTRACT) -> 
     """
     zmon: tuple[str, str] = yield ReadKernel((ring, "zmon"))
     following = zmon[0]
-    if not following and zmon[1]:
-        if CHAIN_RX_ONLY in switches:
-            yield Fired(NOT_CHAINED)
-        else:
-            following = zmon[1]
+    stacked = yield ReadKernel((ring, "stacked"))
+    if stacked:
+        step = handed_on(*zmon, switches)
+        for fired in step.fired:
+            yield Fired(fired)
+        following = step.state
     if following:
         k: Kring = yield ReadKernel((ring, "kring"))
         part = released(k)

@@ -16,8 +16,9 @@ from netmap_spec.abi import api14
 from ...core.effects import Protocol
 from ...core.memory import Region
 from ...core.step import Step, rule
-from .. import bind, memory, request
+from .. import bind, failure, memory, request
 from ..bind import Refused, free_number, hold, krings_of, put
+from ..failure import fails, may_fail, point
 from ..ring import CONTRACT
 from ..state import DIRECTIONS, RX, TX, Adapter, KringState, System, ring_name
 from . import monitor
@@ -38,8 +39,14 @@ BY_NUMBER = "14.monitor-rings-by-number"
 NOT_TOLD = "14.monitor-unattached-not-told"
 #: Zero-copy monitors stay tied to each other when their port leaves, also to one that has been closed.
 CHAINED_ORPHANS = "14.monitor-orphans-chained"
+#: A copy monitor that cannot be entered in a ring's list is opened all the same, and sees nothing.
+FAILS_UNNOTICED = "14.monitor-attach-fails-unnoticed"
+#: A request that fails has used up a number.
+NUMBER_SKIPPED = "14.monitor-number-skipped"
 AS_WRITTEN = frozenset(
     {
+        NUMBER_SKIPPED,
+        FAILS_UNNOTICED,
         HOST_UNWATCHED,
         BY_NUMBER,
         NOT_TOLD,
@@ -94,6 +101,23 @@ STILL_TIED = rule(
     clause="14.monitor.port-leaves",
     source=f"{MONITOR_C}:482-497,557-562",
     switch=CHAINED_ORPHANS,
+)
+
+MEMORY = point("monitor.adapter", "ENOMEM", source=f"{MONITOR_C}:951-955")
+PRIVATE_MEMORY = point("monitor.memory", "ENOMEM", source=f"{MONITOR_C}:1004-1016")
+ARRAY = point("monitor.array", "ENOMEM", source=f"{MONITOR_C}:206-227,353-357")
+UNNOTICED = rule(
+    "14/monitor/attach/failed-unnoticed",
+    clause="14.monitor.several",
+    source=f"{MONITOR_C}:353-357,538-541",
+    switch=FAILS_UNNOTICED,
+)
+
+SKIPPED = rule(
+    "14/monitor/find/number-skipped",
+    clause="14.monitor.name",
+    source=f"{MONITOR_C}:964-968",
+    switch=NUMBER_SKIPPED,
 )
 
 
@@ -151,40 +175,55 @@ def find(asked: Asked) -> str:
         return ""
     zcopy = req.has(api14.NR_ZCOPY_MON)
     parent = asked.other(flags=req.flags & ~_FLAGS)
+    start = failure.mark(s)
+    _get(s, parent)
     pna = s.adapters[parent]
     if not pna.on:
         fired.append(NOT_OPEN)
         raise Refused("EINVAL")
-    step = request.ring_range(
-        bind.ring_counts(pna),
-        req.mode,
-        req.ringid,
-        req.has(api14.NR_TX_RINGS_ONLY),
-        req.has(api14.NR_RX_RINGS_ONLY),
-    )
+    may_fail(s, MEMORY, fired)
+    tx_only, rx_only = req.has(api14.NR_TX_RINGS_ONLY), req.has(api14.NR_RX_RINGS_ONLY)
+    step = request.ring_range(bind.ring_counts(pna), req.mode, req.ringid, tx_only, rx_only)
     if not step.outcome.ok:
         fired.append(NO_RING)
         raise Refused(step.outcome.detail)
     if zcopy:
         fired.append(BOTH)
-    rx_rings = max(pna.tx_rings, pna.rx_rings)
     tx_slots = request.bound(req.tx_slots, pna.tx_slots, 1, MAX_SLOTS).state
     rx_slots = request.bound(req.rx_slots, pna.rx_slots, 1, MAX_SLOTS).state
+    rx_rings = max(pna.tx_rings, pna.rx_rings)
     host_rings = max(pna.host_tx_rings, pna.host_rx_rings)
     if pna.host_rings and HOST_UNWATCHED in asked.switches:
         host_rings = 1
-    s.adapters[parent] = replace(pna, refs=pna.refs + 1, monitors=pna.monitors + 1)
+    s.adapters[parent] = replace(pna, monitors=pna.monitors + 1)
+    failure.undo(s, "monitor.number", lambda: _uncount(s, parent), NUMBER_SKIPPED, SKIPPED, own=True)
     mem = _memory(s, pna, zcopy, (1, tx_slots, rx_rings, rx_slots), fired)
-    label = name = monitor_name(parent, zcopy, directions, pna.monitors)
+    label = name = monitor_name(pna.label or parent, zcopy, directions, pna.monitors)
     while name in s.adapters:
         name += "'"  # an orphan of a port of the same name
+    fired.append(MADE)
     s.adapters[name] = Adapter(
         name, "monitor", free_number(s), mem, 1, rx_rings, tx_slots, rx_slots,
         host_rings=pna.host_rings, host_tx_rings=int(pna.host_rings), host_rx_rings=host_rings,
         parent=parent, directions=directions, zcopy=zcopy, label=label,
     )  # fmt: skip
-    fired.append(MADE)
+    # The port and the region go with the monitor's own last reference from now on.
+    failure.forget(s, start)
     return name
+
+
+def _get(s: System, parent: str) -> None:
+    """A monitor refers to the port it watches."""
+    from ..close import adapter_put
+
+    s.adapters[parent] = replace(s.adapters[parent], refs=s.adapters[parent].refs + 1)
+    failure.undo(s, "monitor.parent", lambda: adapter_put(s, parent, []))
+
+
+def _uncount(s: System, parent: str) -> None:
+    """The number goes to the next monitor."""
+    if parent in s.adapters:
+        s.adapters[parent] = replace(s.adapters[parent], monitors=s.adapters[parent].monitors - 1)
 
 
 def _memory(s: System, pna: Adapter, zcopy: bool, shape: tuple[int, int, int, int], fired: list[str]) -> int:
@@ -193,15 +232,15 @@ def _memory(s: System, pna: Adapter, zcopy: bool, shape: tuple[int, int, int, in
         fired.append(SHARED)
         hold(s, pna.mem, 1)
         return pna.mem
+    may_fail(s, PRIVATE_MEMORY, fired)
     mem = memory.assign_id(tuple(sorted(s.allocators)), s.last_mem).state
     made = memory.new_allocator(mem, True, memory.private_params(*shape, extra=0, pipes=0))
-    fired.extend(made.fired)
     if not made.outcome.ok:
         fired.append(NO_MEMORY)
-        raise Refused("ENOMEM")
+        raise Refused(made.outcome.detail)
+    fired.append(OWN)
     s.allocators[mem], s.regions[mem], s.last_mem = made.state, Region(made.state.memsize), mem
     hold(s, mem, 1)
-    fired.append(OWN)
     return mem
 
 
@@ -212,6 +251,7 @@ def register(s: System, name: str, fired: list[str], switches: frozenset[str]) -
     """Every bound receive ring of the monitor begins to watch. Source: netmap_monitor_reg_common."""
     na = s.adapters[name]
     parent = s.adapters[na.parent]
+    failure.undo(s, "monitor.rings", lambda: _leave(s, name, []))
     for k in list(krings_of(s, na)):
         if k.t == TX or not k.pending:
             continue
@@ -228,21 +268,26 @@ def _attach(s: System, m: str, ring: str, zcopy: bool, fired: list[str], switche
     """``m`` watches ``ring``, after those who watch it already. Source: netmap_monitor_add."""
     k = s.krings[ring]
     d = _direction(k.t)
-    first = not k.copies and (not k.zmon[d] if monitor.STALE_START in switches else True)
-    if first:
-        k = replace(k, seen=k.pos.hwtail)
-    elif k.t == RX and not zcopy and not k.copies and k.seen != k.pos.hwtail:
-        fired.append(STALE)
-    if not zcopy:
-        put(s, replace(k, copies=(*k.copies, m)))
-        fired.append(ATTACHED)
+    seen = k.pos.hwtail if k.t == RX else 0
+    if k.copies or (k.zmon[d] and monitor.STALE_START in switches):
+        seen = k.seen
+    if zcopy:
+        fired.append(APPENDED)
+        last = ring
+        while s.krings[last].zmon[d]:
+            last = s.krings[last].zmon[d]
+        put(s, replace(k, seen=seen))
+        _tie(s, last, d, m)
         return
-    put(s, k)
-    last = ring
-    while s.krings[last].zmon[d]:
-        last = s.krings[last].zmon[d]
-    _tie(s, last, d, m)
-    fired.append(APPENDED)
+    if fails(s, ARRAY, fired):
+        if FAILS_UNNOTICED in switches:
+            fired.append(UNNOTICED)
+            return
+        raise Refused(ARRAY.errno)
+    if k.t == RX and seen != k.pos.hwtail:
+        fired.append(STALE)
+    fired.append(ATTACHED)
+    put(s, replace(k, copies=(*k.copies, m), seen=seen))
 
 
 def _direction(t: str) -> int:
@@ -257,17 +302,26 @@ def _tie(s: System, ring: str, d: int, m: str) -> None:
 
 def unregister(s: System, name: str, fired: list[str]) -> None:
     """The monitor goes; its neighbours in each list get each other. Source: netmap_monitor_del."""
+    _leave(s, name, fired)
     na = s.adapters[name]
-    if na.parent:
-        gone = {k.name for k in krings_of(s, na)}
-        for k in list(krings_of(s, s.adapters[na.parent])):
-            for m in (m for m in k.copies if m in gone):
-                put(s, replace(s.krings[k.name], copies=without(s.krings[k.name].copies, m)))
-                fired.append(DETACHED)
-            _untie(s, k, gone, fired)
     bind.mode_commit(s, na)
     if na.fds == 0:
         s.adapters[name] = replace(s.adapters[name], on=False)
+
+
+def _leave(s: System, name: str, fired: list[str]) -> None:
+    na = s.adapters[name]
+    if not na.parent or not s.adapters[na.parent].created:
+        return
+    gone = {k.name for k in krings_of(s, na)}
+    for k in list(krings_of(s, s.adapters[na.parent])):
+        for m in (m for m in k.copies if m in gone):
+            fired.append(DETACHED)
+            put(s, replace(s.krings[k.name], copies=without(s.krings[k.name].copies, m)))
+        _untie(s, k, gone, fired)
+        k = s.krings[k.name]
+        if not k.copies and not any(k.zmon):
+            put(s, replace(k, seen=0))
 
 
 def _untie(s: System, k: KringState, gone: set[str], fired: list[str]) -> None:
@@ -276,9 +330,9 @@ def _untie(s: System, k: KringState, gone: set[str], fired: list[str]) -> None:
     while s.krings[ring].zmon[d]:
         m = s.krings[ring].zmon[d]
         if m in gone:
+            fired.append(TIED)
             _tie(s, ring, d, s.krings[m].zmon[d])
             _tie(s, m, d, "")
-            fired.append(TIED)
         else:
             ring = m
 
@@ -298,7 +352,7 @@ def stop(
         attached.update(s.krings[m].adapter for m in k.copies)
         d = _direction(k.t)
         m = k.zmon[d]
-        put(s, replace(k, copies=(), zmon=("", "")))
+        put(s, replace(k, copies=(), zmon=("", ""), seen=0))
         while m:
             following = s.krings[m].zmon[d]
             attached.add(s.krings[m].adapter)
@@ -311,8 +365,8 @@ def stop(
         if na.name not in attached and NOT_TOLD in switches:
             fired.append(IGNORED)
             continue
-        s.adapters[na.name] = replace(na, parent="")
         fired.append(ORPHANED)
+        s.adapters[na.name] = replace(na, parent="")
         put_adapter(name)
 
 
@@ -329,4 +383,16 @@ def sync(x: Execution, k: KringState, force: bool) -> Protocol:
     return monitor.rxsync(k.name, orphan=not x.s.adapters[k.adapter].parent)
 
 
-OPS = PortOps(register=register, unregister=unregister, sync=sync, host_sync=sync, destroy=destroy)
+def has_offsets(s: System, na: Adapter) -> bool:
+    """Copies may begin anywhere in a copy monitor's buffers; a zero-copy monitor takes them as they are."""
+    return not na.zcopy
+
+
+OPS = PortOps(
+    register=register,
+    unregister=unregister,
+    sync=sync,
+    host_sync=sync,
+    destroy=destroy,
+    offsets=has_offsets,
+)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from ...core.outcome import NotModelled
 from .. import bind, memory
 from ..bind import Faulted
+from ..offsets import get_offset
 from ..state import KringState, System
 from . import monitor
 
@@ -34,12 +35,16 @@ def copy(s: System, source: str, at: int, target: str, i: int, switches: frozens
     region, mregion = s.regions[a.id], s.regions[ma.id]
     theirs = memory.read_slot(region, bind.ring_at(s, k), at)
     mine = memory.read_slot(mregion, bind.ring_at(s, mk), i)
-    step = monitor.copy_length(theirs.len, a.buf_size, ma.buf_size, switches)
+    source_at, target_at = get_offset(k.offset, theirs.ptr), get_offset(mk.offset, mine.ptr)
+    step = monitor.copy_length(theirs.len, a.buf_size - source_at, ma.buf_size - target_at, switches)
     fired = [monitor.COPIED, *step.fired]
-    start = a.buf_offset(a.safe_index(theirs.buf_idx))
+    if source_at or target_at:
+        fired.append(monitor.OFFSETS)
+    start = a.buf_offset(a.safe_index(theirs.buf_idx)) + source_at
     if start + step.state > a.memsize:
         raise NotModelled("14/monitor/copy/past-region", "a copy that reads behind the region")
-    mregion.write(ma.buf_offset(ma.safe_index(mine.buf_idx)), region.read(start, step.state))
+    into = ma.buf_offset(ma.safe_index(mine.buf_idx)) + target_at
+    mregion.write(into, region.read(start, step.state))
     flags = _flags(s, k, theirs.flags, switches, fired)
     memory.write_slot(mregion, bind.ring_at(s, mk), i, replace(mine, len=step.state, flags=flags))
     return fired
@@ -52,8 +57,6 @@ def swap(s: System, source: str, at: int, target: str, i: int, switches: frozens
     theirs = memory.read_slot(region, bind.ring_at(s, k), at)
     mine = memory.read_slot(region, bind.ring_at(s, mk), i)
     fired: list[str] = []
-    if s.adapters[k.adapter].kind == "monitor":
-        fired.append(monitor.CHAINED)
     step = monitor.swap_slots(theirs, mine, _flags(s, k, theirs.flags, switches, fired))
     fired.extend(step.fired)
     watched, taken = step.state

@@ -140,7 +140,7 @@ def unregistered(s: System, name: str, fired: list[str]) -> None:
         if k.on and not k.pending:
             if k.t == RX:
                 wire.forget(s, name, k.index)
-            bind.put(s, replace(k, on=False, announced=0, desc=()))
+            bind.put(s, replace(k, on=False, announced=0, desc=(), desc_at=()))
     if na.fds == 0:
         s.adapters[name] = na = replace(na, on=False)
         fired.append(OFF)
@@ -157,6 +157,12 @@ def krings_delete(s: System, name: str, fired: list[str], switches: frozenset[st
         pipe_ends.krings_delete_pair(s, name, fired, switches)
         if na.peer_ref:
             s.adapters[name] = replace(s.adapters[name], peer_ref=False)
+
+
+def has_offsets(s: System, na: Adapter) -> bool:
+    """It is the driver's affair."""
+    w: wire.Wire = s.ports[na.name]
+    return w.driver.offsets
 
 
 def sync(x: Execution, k: KringState, force: bool) -> Protocol:
@@ -176,5 +182,6 @@ OPS = PortOps(
     register=registered,
     unregister=unregistered,
     sync=sync,
+    offsets=has_offsets,
     lasting=True,
 )

@@ -17,7 +17,7 @@ from ..bind import Faulted, Refused
 from ..failure import may_fail, point
 from ..request import NAMSIZ
 from ..state import RX, TX, Adapter
-from .ops import Asked, PortOps
+from .ops import Asked, PortOps, any_offsets
 
 NULL_C = "luigirizzo/netmap:sys/dev/netmap/netmap_null.c@89607e14"
 MEM2_C = memory.MEM2_C
@@ -97,4 +97,4 @@ def check_sizes(asked: Asked, na: Adapter) -> None:
 
 
 #: Everything as netmap does it for any port, and no sync moves anything.
-OPS = PortOps()
+OPS = PortOps(offsets=any_offsets)

@@ -17,7 +17,8 @@ from netmap_spec.abi import api14
 from ...core.effects import Do, Fired, Protocol, ReadKernel, WriteKernel
 from ...core.step import Step, rule
 from ..notify import notify
-from ..ring import Kring, advance, distance, nm_next, nm_prev
+from ..offsets import Offset, get_offset, write_offset
+from ..ring import CONTRACT, Kring, advance, distance, nm_next, nm_prev
 
 PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
 
@@ -29,6 +30,16 @@ TX_WITHHELD = rule(
 )
 RX_NOTHING = rule("14/pipe/rxsync/nothing-released", clause="14.pipe.rxsync", source=f"{PIPE_C}:257-264")
 RX_RELEASED = rule("14/pipe/rxsync/released", clause="14.pipe.rxsync", source=f"{PIPE_C}:266-279")
+#: The receiver's slot gets a larger offset than the sender's, if it had one.
+RAISES_OFFSET = "14.pipe-raises-offset"
+AS_WRITTEN = frozenset({RAISES_OFFSET})
+OFFSET_KEPT = rule("14/pipe/txsync/offset", clause="14.offsets.pipe", source=f"{PIPE_C}:211-216")
+RAISED = rule(
+    "14/pipe/txsync/offset-raised",
+    clause="14.offsets.pipe",
+    source=f"{PIPE_C}:214-219",
+    switch=RAISES_OFFSET,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,18 @@ def pipe_rxsync_positions(k: Kring, pipe_tail: int) -> Step[Transfer]:
     if count == 0:
         return Step(Transfer(moved, k.hwcur, 0, -1), (RX_NOTHING,))
     return Step(Transfer(moved, k.hwcur, count, nm_prev(k.rhead, k.n - 1)), (RX_RELEASED,))
+
+
+def receivers_offset(offset: Offset, sent: int, found: int, switches: frozenset[str] = CONTRACT) -> Step[int]:
+    """``ptr`` of a receiver's slot whose ring has agreed on ``offset``, from the sender's and the one it had.
+
+    Nothing is copied, so the packet begins where the sender put it. As written (RAISES_OFFSET) a receiver
+    that had a larger offset in the slot finds that one. Source: netmap_pipe_txsync.
+    """
+    before = get_offset(offset, found)
+    if RAISES_OFFSET in switches and get_offset(offset, sent) < before:
+        return Step(write_offset(offset, sent, before), (RAISED,))
+    return Step(sent, (OFFSET_KEPT,))
 
 
 def txsync(ring: str) -> Protocol:

@@ -26,11 +26,12 @@ from ..bind import (
     ring_at,
     rings_create,
     rings_delete,
+    view,
 )
 from ..ring import nm_next
 from ..state import RX, TX, KringState, System, ring_name, swap
 from . import pipe
-from .ops import PortOps
+from .ops import PortOps, any_offsets
 
 if TYPE_CHECKING:
     from ..execute import Execution
@@ -101,7 +102,7 @@ def register_rings(s: System, name: str, fired: list[str], switches: frozenset[s
     failure.undo(s, "pipe.rings", lambda: _unpair(s, name, flags), NEEDED_STICKS, NEEDED, own=True)
     for k in fresh:
         put(s, replace(s.krings[k.pipe], needed=True))
-    rings_create(s, na.peer, fired)
+    rings_create(s, na.peer, fired, switches)
     for k in fresh:
         k = replace(s.krings[k.name], on=True)
         put(s, k)
@@ -113,6 +114,7 @@ def register_rings(s: System, name: str, fired: list[str], switches: frozenset[s
         region = s.regions[na.mem]
         slots = memory.read_slots(region, ring_at(s, source), source.pos.n)
         memory.write_slots(region, ring_at(s, target), slots)
+        view(s, other).offset_mask = view(s, k).offset_mask
         fired.append(OVERWRITTEN if source.fake else COPIED)
         # From now on neither ring owns buffers for the ordinary machinery: the pair does.
         put(s, replace(other, fake=True, needed=True))
@@ -226,6 +228,7 @@ OPS = PortOps(
     unregister=unregister,
     sync=sync,
     destroy=destroy,
+    offsets=any_offsets,
 )
 
 

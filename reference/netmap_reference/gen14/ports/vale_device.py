@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...core.step import Step, rule
-from .. import bind, memory, switch
+from .. import bind, memory, offsets, switch
 from ..bind import Faulted
 from ..memory import Allocator
+from ..offsets import get_offset
 from ..ring import nm_next
 from ..state import RX, KringState, ring_name
 from ..switch import NOPORT, Bridge, Head, VpPort
@@ -86,7 +87,7 @@ def fragment_bytes(x: Execution, ring: str, f: Fragment, length: int) -> bytes |
     if f.indirect:
         return user_bytes(x, f.ptr, length)
     a = _memory(x, ring)
-    at = a.buf_offset(a.safe_index(f.buf_idx))
+    at = a.buf_offset(a.safe_index(f.buf_idx)) + get_offset(x.s.krings[ring].offset, f.ptr)
     region = x.s.regions[a.id]
     return region.read(at, min(length, region.size - at))
 
@@ -104,7 +105,8 @@ def rounded(length: int) -> int:
 def check(x: Execution, ring: str, f: Fragment) -> Step[Fragment]:
     """A slot against the sender's pool."""
     a = _memory(x, ring)
-    return vale.check_slot(f, a.buffers, a.buf_size, x.switches)
+    begins = 0 if f.indirect else get_offset(x.s.krings[ring].offset, f.ptr)
+    return vale.check_slot(f, a.buffers, a.buf_size - begins, x.switches)
 
 
 def batch(x: Execution, ring: str) -> int:
@@ -184,7 +186,7 @@ def needed(x: Execution, sender: str, to: str, packets: tuple[Packet, ...]) -> t
     """
     if vale.HOLES in x.switches:
         return packets, sum(len(p) for p in packets)
-    size = _memory(x, to).buf_size
+    size = _memory(x, to).buf_size - x.s.krings[to].offset.max
     fitting = []
     for packet in packets:
         if any(f.len > size for f in packet):
@@ -226,8 +228,17 @@ def _copy(x: Execution, sender: str, k: KringState, at: int, f: Fragment, flags:
     buf_idx = a.safe_index(slot.buf_idx)
     if buf_idx != slot.buf_idx:
         x.fired.append(STORED)
-    region.write(a.buf_offset(buf_idx), data)
-    memory.write_slot(region, ring_at, at, replace(slot, len=length, flags=flags))
+    begins = f.ptr if f.indirect else get_offset(x.s.krings[sender].offset, f.ptr)
+    place = offsets.place(k.offset, slot.ptr, begins, length, a.buf_size, x.switches)
+    x.fired.extend(place.fired)
+    into = place.state
+    if not into.fits:
+        length, data = 0, b""
+    # As written the sender's own memory is copied to the buffer's start, whatever the slot says then.
+    stored = 0 if f.indirect and offsets.MISPLACED in place.fired else into.at
+    region.write(a.buf_offset(buf_idx) + stored, data[: a.buf_size - stored])
+    ptr = offsets.write_offset(k.offset, slot.ptr, into.told)
+    memory.write_slot(region, ring_at, at, replace(slot, len=length, flags=flags, ptr=ptr))
 
 
 def empty(x: Execution, to: str, at: int) -> None:

@@ -20,7 +20,7 @@ from ..request import Shape
 from ..state import RX, TX, Adapter, KringState, System
 from ..switch import Bridge, VpPort
 from . import vale
-from .ops import Asked, PortOps, register, unregister
+from .ops import Asked, PortOps, any_offsets, register, unregister
 
 if TYPE_CHECKING:
     from ..execute import Execution
@@ -201,5 +201,10 @@ def destroy(s: System, name: str, fired: list[str], put: Callable[[str], None]) 
 
 
 OPS = PortOps(
-    krings_create=krings_create, register=register, unregister=unregister, sync=sync, destroy=destroy
+    krings_create=krings_create,
+    register=register,
+    unregister=unregister,
+    sync=sync,
+    destroy=destroy,
+    offsets=any_offsets,
 )
