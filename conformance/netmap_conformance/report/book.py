@@ -26,8 +26,9 @@ from . import findings, view
 COMMITS = {"89607e14": "89607e1406c1fa5ac2106bd2ff33417f090c0d60"}
 FORGE = "https://github.com"
 
-#: Kinds of targets whose layout can differ from the 64-bit one, with one target of each.
-NARROW = {"32-bit, 4-byte alignment": "freebsd-i386", "32-bit, 8-byte alignment": "freebsd-armv7"}
+#: Kinds of targets whose layout can differ from the 64-bit one, with one target of each: 32-bit words, and
+#: integers of 64 bits aligned to 4 bytes or to 8.
+NARROW = {"32-bit, align 4": "freebsd-i386", "32-bit, align 8": "freebsd-armv7"}
 
 #: Constants by what they are for: title, and how their names begin. The first that fits has a constant.
 GROUPS = (
@@ -232,26 +233,25 @@ def structures() -> tuple[Table, ...]:
 
 
 def _structure(struct: abi.Struct) -> Table:
-    others = {
-        title: other
-        for title, target in NARROW.items()
-        if _places(other := abi.layout("14", target).structs[struct.name]) != _places(struct)
-    }
+    narrow = {title: abi.layout("14", target).structs[struct.name] for title, target in NARROW.items()}
+    here = (struct.size, struct.align)
     sizes = [f"{struct.size} bytes, aligned to {struct.align}"]
-    sizes += [f"{title}: {o.size} bytes, aligned to {o.align}" for title, o in others.items()]
+    sizes += [
+        f"{title}: {o.size} bytes, aligned to {o.align}"
+        for title, o in narrow.items()
+        if (o.size, o.align) != here
+    ]
+    moved = [f.offset for f in struct.fields]
+    others = {title: o for title, o in narrow.items() if [f.offset for f in o.fields] != moved}
     rows = []
     for f in struct.fields:
         shape = f"[{f.count or ''}]" if f.array else ""
         symbol = f"{struct.name}.{f.name.replace('[0]', '')}"
         there = [str(o.field(f.name).offset) for o in others.values()]
         rows.append(_row(symbol, f.name, (str(f.offset), *there, str(f.size), f"{f.ctype}{shape}")))
-    columns = ("offset", *(f"offset, {title}" for title in others), "bytes", "type")
+    columns = ("offset", *(f"offset ({title})" for title in others), "bytes", "type")
     note = f"{struct.header}; " + "; ".join(sizes)
     return Table(f"struct {struct.name}", f"struct-{struct.name}", note, columns, tuple(rows))
-
-
-def _places(struct: abi.Struct) -> list[tuple[str, int, int]]:
-    return [(f.name, f.offset, f.size) for f in struct.fields] + [("", struct.size, struct.align)]
 
 
 @cache
