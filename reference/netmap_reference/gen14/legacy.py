@@ -82,14 +82,14 @@ FIELDS = {name: kind for name, kind in vars(api14.nmreq).items() if isinstance(k
 # --- steps ------------------------------------------------------------------------------------
 
 
-def check_version(version: int, unbounded: bool = False) -> Step[bool]:
+def check_version(version: int, switches: frozenset[str] = frozenset()) -> Step[bool]:
     """EINVAL for a version before 14, and for one the kernel does not know."""
     if version < api14.NETMAP_API:
         return Step(False, (TOO_OLD,), errno("EINVAL"))
     if version > api14.NETMAP_API:
-        if not unbounded:
-            return Step(False, (TOO_NEW,), errno("EINVAL"))
-        return Step(True, (UNBOUNDED,))
+        if VERSION_UNBOUNDED in switches:
+            return Step(True, (UNBOUNDED,))
+        return Step(False, (TOO_NEW,), errno("EINVAL"))
     return Step(True)
 
 
@@ -133,12 +133,10 @@ def binding(ringid: int, flags: int) -> Step[Binding]:
         mode, fired = api14.NR_REG_ONE_NIC, (MODE_ONE,)
     else:
         mode, fired = api14.NR_REG_ALL_NIC, (MODE_ALL,)
-    if ringid & api14.NETMAP_NO_TX_POLL:
-        rest |= api14.NR_NO_TX_POLL
-    if ringid & api14.NETMAP_DO_RX_POLL:
-        rest |= api14.NR_DO_RX_POLL
-    if ringid & (api14.NETMAP_NO_TX_POLL | api14.NETMAP_DO_RX_POLL):
+    no_tx, do_rx = ringid & api14.NETMAP_NO_TX_POLL, ringid & api14.NETMAP_DO_RX_POLL
+    if no_tx or do_rx:
         fired = (*fired, POLL_FLAGS)
+        rest |= (api14.NR_NO_TX_POLL if no_tx else 0) | (api14.NR_DO_RX_POLL if do_rx else 0)
     if mode == api14.NR_REG_PIPE_MASTER:
         return Step(Binding(api14.NR_REG_ALL_NIC, 0, rest, f"{{{number}"), (*fired, PIPE))
     if mode == api14.NR_REG_PIPE_SLAVE:
@@ -220,8 +218,14 @@ def legacy(
             raise ValueError(f"struct nmreq has no field '{key}'")
         nmr[member] = request.named(value, "NETMAP_") % (1 << 8 * FIELDS[member].size)
     fired: list[str] = []
-    step = check_version(nmr["nr_version"], VERSION_UNBOUNDED in switches)
-    told = dict(nmr) if _keeps(nmr["nr_version"], switches, fired) else nmr | {"nr_version": api14.NETMAP_API}
+    step = check_version(nmr["nr_version"], switches)
+    told = dict(nmr)
+    if nmr["nr_version"] != api14.NETMAP_API:
+        if VERSION_KEPT in switches:
+            fired.append(KEPT)
+        else:
+            fired.append(TOLD)
+            told["nr_version"] = int(api14.NETMAP_API)
     fired.extend(step.fired)
     if not step.outcome.ok:
         return Result(step.outcome, tuple(fired), told)
@@ -238,14 +242,6 @@ def legacy(
         if asked.state == "VALE_LIST":
             told["nr_name"] = result.hdr["nr_name"][: request.IFNAMSIZ - 1]
     return replace(result, fired=(*fired, *result.fired), out=told, hdr={}, options=())
-
-
-def _keeps(version: int, switches: frozenset[str], fired: list[str]) -> bool:
-    """As written the version comes back as it was sent."""
-    if version == api14.NETMAP_API:
-        return False
-    fired.append(KEPT if VERSION_KEPT in switches else TOLD)
-    return VERSION_KEPT in switches
 
 
 def config() -> Result:

@@ -322,11 +322,12 @@ def run(
     result = done or Result()
     if outcome is None and kind.size:
         ctx.fired.append(BACK)
+        body = ctx.body
     return replace(
         result,
         outcome=outcome or result.outcome,
         fired=(*ctx.fired, *result.fired),
-        out=shown_body(kind, ctx.body if outcome is None else body),
+        out=shown_body(kind, body),
         hdr=hdr,
         options=ctx.options.shown(),
     )
@@ -373,8 +374,10 @@ def _carry_out(ctx: Ctl, known: bool) -> Result | None:
 
 def _cannot_copy_back(ctx: Ctl, sent: tuple[Option, ...]) -> None:
     """The body cannot be written: EFAULT. As written the request has been carried out all the same."""
-    ctx.fired.append(COPYOUT_LATE if DONE_THOUGH_FAILED in ctx.switches else COPYOUT)
     if DONE_THOUGH_FAILED in ctx.switches:
+        ctx.fired.append(COPYOUT_LATE)
         failure.forget_all(ctx.s)
+    else:
+        ctx.fired.append(COPYOUT)
     ctx.options.now = options.Copy(sent)
     raise Refused("EFAULT")

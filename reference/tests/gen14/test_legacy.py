@@ -16,7 +16,7 @@ def test_one_version_by_contract_all_from_14_as_written() -> None:
     """14.legacy.version (recording legacy_api)"""
     versions = (0, 3, 11, 13, 14, 15, 99, 2**32 - 1)
     assert [v for v in versions if check_version(v).outcome.ok] == [14]
-    assert [v for v in versions if check_version(v, unbounded=True).outcome.ok] == [14, 15, 99, 2**32 - 1]
+    assert [v for v in versions if check_version(v, legacy.AS_WRITTEN).outcome.ok] == [14, 15, 99, 2**32 - 1]
 
 
 @pytest.mark.parametrize(
