@@ -240,6 +240,20 @@ def test_a_rule_or_a_deviation_leads_to_its_clause(capsys: pytest.CaptureFixture
     assert "14.ring.reinit-resets" in capsys.readouterr().out
 
 
+def test_a_name_of_the_headers_leads_to_the_clauses_about_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "NS_MOREFRAG"]) == 0
+    told = capsys.readouterr().out
+    assert "NS_MOREFRAG (constant, netmap.h)" in told and "14.abi.slot-flags" in told
+    assert main(["explain", "tail", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["symbol"] == "netmap_ring.tail" and "14.ring.tail-is-kernels" in found["clauses"]
+    assert main(["explain", "nr_flags"]) == 0
+    told = capsys.readouterr().out
+    assert "nmreq.nr_flags" in told and "nmreq_register.nr_flags" in told
+    assert main(["explain", "nmreq_vale_list.pad1"]) == 0
+    assert "in no clause: padding" in capsys.readouterr().out
+
+
 def test_a_finding_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "f14-001", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""``netmap-verify explain``: a clause, a rule, a deviation, a finding, or a line of the kernel's log.
+"""``netmap-verify explain``: a clause, rule, deviation or finding, a name of netmap's headers, or a log line.
 
 Exit status: 0 when it could be explained; 2 for an id nobody knows or text that is no complaint of
 netmap's.
@@ -31,8 +31,9 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Argument(
                 metavar="[ID | LOG LINE]",
-                help="A clause (14.ring.tx-window), rule, deviation or finding, or a line of the kernel's "
-                "log; without it, log lines are read from standard input.",
+                help="A clause (14.ring.tx-window), rule, deviation or finding, a name of netmap's headers "
+                "(NS_MOREFRAG, netmap_ring.head), or a line of the kernel's log; without it, log lines are "
+                "read from standard input.",
             ),
         ] = None,
         slots: int = typer.Option(0, "--slots", min=0, help="Slots of the ring in the log line, if known."),
@@ -84,6 +85,8 @@ def _explain_id(name: str, as_json: bool) -> None:
     if name.upper() in findings.load():
         _show_finding(findings.load()[name.upper()], as_json)
         return
+    if _explain_name(name, as_json):
+        return
     rows = {row.clause.id: row for row in matrix.rows()}
     rule = matrix.rules().get(name)
     by_switch = [row for row in rows.values() if name in (d.split()[0] for d in row.clause.deviations)]
@@ -106,6 +109,35 @@ def _explain_id(name: str, as_json: bool) -> None:
         console.print(f"{name} is a deviation from:", markup=False)
     for row in chosen:
         _show(console, row)
+
+
+def _explain_name(name: str, as_json: bool) -> bool:
+    """The clauses about a name of netmap's headers; was it one? ``head`` is every member called so."""
+    from netmap_spec import clauses
+    from netmap_spec.clauses import symbols
+
+    cited = symbols.cited()
+    chosen = [s for s in cited.symbols.values() if name in (s.name, s.short)]
+    if as_json and chosen:
+        found = [
+            {
+                "symbol": s.name,
+                "kind": s.kind,
+                "header": s.header,
+                "clauses": cited.clauses[s.name],
+                "reason": cited.reasons.get(s.name, ""),
+            }
+            for s in chosen
+        ]
+        typer.echo(json.dumps(found, indent=2))
+    for s in [] if as_json else chosen:
+        where = f"{s.kind}, {s.header}" if s.header else s.kind
+        typer.echo(f"{s.name} ({where}): netmap-verify abi {s.name.split('.')[0]}")
+        for clause in cited.clauses[s.name]:
+            typer.echo(f"  {clause:<32} {clauses.load()[clause].title}")
+        if s.name in cited.reasons:
+            typer.echo(f"  in no clause: {cited.reasons[s.name]}")
+    return bool(chosen)
 
 
 def _show_finding(found: Found, as_json: bool) -> None:
@@ -139,7 +171,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         **clause,
         "rules": [asdict(r) for r in row.rules],
         "proofs": [asdict(p) for p in row.proofs],
-        "scenarios": [asdict(s) for s in row.scenarios],
+        "scenarios": [{"id": s.id, "clauses": s.clauses, "title": s.title} for s in row.scenarios],
         "mutants": _mutants(row.clause.id),
     }
 
