@@ -51,6 +51,7 @@ CAPABILITIES = {
     "kloop": "a sync-kloop can run, with sleeps or with eventfds",
     "nic": "the ports of kind nic that a scenario asks for exist and REGISTER opens them",
     "monitor": "REGISTER with a monitor flag opens a monitor of a port that is open",
+    "offsets": "REGISTER takes the option OFFSETS where the port has offsets",
     "rings": "a NIC port can have more than one transmit and receive ring",
     "wire": "the environment delivers frames to a NIC's wire and collects what came out there",
     "peer": "two NIC ports can be the ends of one wire",

@@ -14,6 +14,8 @@ from ..core.outcome import errno
 from ..core.step import Step, rule
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+NETMAP_H = "luigirizzo/netmap:sys/net/netmap.h@89607e14"
+GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
 VALE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14"
 KERN_H = "luigirizzo/netmap:sys/dev/netmap/netmap_kern.h@89607e14"
 
@@ -36,6 +38,28 @@ BY_LINE = "14.vale-offset-by-line"
 PLACED = rule("14/offsets/place/receivers", clause="14.offsets.vale", source=f"{VALE_C}:983-1019")
 MISPLACED = rule(
     "14/offsets/place/by-line", clause="14.offsets.vale", source=f"{VALE_C}:983-1019", switch=BY_LINE
+)
+#: The number of bits in effect is not returned.
+BITS_KEPT = "14.offsets-bits-not-returned"
+RETURNED = rule("14/offsets/returned/in-effect", clause="14.offsets.returned", source=f"{NETMAP_H}:973-986")
+BITS_NOT = rule(
+    "14/offsets/returned/bits-as-sent",
+    clause="14.offsets.returned",
+    source=f"{NETMAP_C}:2409-2413",
+    switch=BITS_KEPT,
+)
+#: Where packets begin behind the start of a buffer, whole buffers are stored all the same.
+PAST_BUFFER = "14.offsets-past-buffer"
+SENT_AT = rule("14/offsets/sent_from/offset", clause="14.offsets.sent", source=f"{GENERIC_C}:688-696")
+STORED_AT = rule("14/offsets/stored_at/offset", clause="14.offsets.received", source=f"{GENERIC_C}:986-1003")
+LESS = rule(
+    "14/offsets/slot_size/behind-offset", clause="14.offsets.received", source=f"{NETMAP_C}:2417-2492"
+)
+STORED_PAST = rule(
+    "14/offsets/slot_size/whole-buffer",
+    clause="14.offsets.received",
+    source=f"{GENERIC_C}:884,945-956,986-1003",
+    switch=PAST_BUFFER,
 )
 #: Bytes of a cache line (NM_BUF_ALIGN).
 LINE = 64
@@ -74,6 +98,34 @@ def write_offset(offset: Offset, ptr: int, value: int) -> int:
     """``slot.ptr`` with another offset; its upper bits stay. Source: nm_write_offset."""
     span = 1 << offset.bits
     return ptr - ptr % span + value % span
+
+
+def sent_from(offset: Offset, ptr: int) -> Step[int]:
+    """Where a packet that is sent begins."""
+    if offset.bits == 0:
+        return Step(0)
+    return Step(get_offset(offset, ptr), (SENT_AT,))
+
+
+def stored_at(offset: Offset, ptr: int) -> Step[int]:
+    """Where a packet that is received is stored."""
+    if offset.bits == 0:
+        return Step(0)
+    return Step(get_offset(offset, ptr), (STORED_AT,))
+
+
+def slot_size(
+    offset: Offset, buf_size: int, copies: bool, switches: frozenset[str] = frozenset()
+) -> Step[int]:
+    """How much of a frame one slot takes, bytes. ``copies``: the kernel stores it, not a device.
+
+    As written (PAST_BUFFER) the kernel stores whole buffers, from the offset on.
+    """
+    if offset.room == 0:
+        return Step(buf_size)
+    if copies and PAST_BUFFER in switches:
+        return Step(buf_size, (STORED_PAST,))
+    return Step(offset.room, (LESS,))
 
 
 def check(bits: int, maximum: int, initial: int, buf_size: int) -> Step[Offset]:
@@ -136,6 +188,13 @@ def place(
                 return Step(Place(wanted, wanted, False), (MISPLACED,))
             return Step(Place(at, at, True), (MISPLACED,))
     return Step(Place(wanted, wanted, length <= buf_size - wanted), (PLACED,) if offset.bits else ())
+
+
+def returned(agreed: Offset, bits: int, switches: frozenset[str] = frozenset()) -> Step[Offset]:
+    """What comes back to who asked for ``bits``: what is in effect; as written (BITS_KEPT) not the bits."""
+    if BITS_KEPT in switches:
+        return Step(replace(agreed, bits=bits), (BITS_NOT,))
+    return Step(agreed, (RETURNED,))
 
 
 def room(offset: Offset, gap: int, buf_size: int) -> Offset:

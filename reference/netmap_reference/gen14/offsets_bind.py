@@ -22,15 +22,11 @@ from .state import RX, KringState, System
 if TYPE_CHECKING:
     from .requests import Ctl
 
-NETMAP_H = "luigirizzo/netmap:sys/net/netmap.h@89607e14"
-
-#: The number of bits in effect is not returned.
-BITS_KEPT = "14.offsets-bits-not-returned"
 #: The initial offset is also written into slots that hold packets on their way.
 INITIAL_OVERWRITES = "14.offsets-initial-overwrites"
 #: What a failed request has agreed on holds for the rings that stay.
 OUTLIVE = bind.OFFSETS_OUTLIVE
-AS_WRITTEN = frozenset({BITS_KEPT, INITIAL_OVERWRITES, OUTLIVE, offsets.BY_LINE})
+AS_WRITTEN = frozenset({offsets.BITS_KEPT, INITIAL_OVERWRITES, OUTLIVE, offsets.BY_LINE, offsets.PAST_BUFFER})
 
 UNSUPPORTED = rule("14/offsets/bind/unsupported", clause="14.offsets.ports", source=f"{NETMAP_C}:2308-2314")
 MASKED = rule("14/offsets/bind/mask", clause="14.offsets.ring-fields", source=f"{NETMAP_C}:2386-2391")
@@ -42,13 +38,6 @@ OVERWRITTEN = rule(
     clause="14.offsets.initial",
     source=f"{NETMAP_C}:2399-2406",
     switch=INITIAL_OVERWRITES,
-)
-RETURNED = rule("14/offsets/bind/returned", clause="14.offsets.returned", source=f"{NETMAP_H}:973-986")
-BITS_NOT = rule(
-    "14/offsets/bind/bits-not-returned",
-    clause="14.offsets.returned",
-    source=f"{NETMAP_C}:2409-2413",
-    switch=BITS_KEPT,
 )
 STUCK = rule(
     "14/offsets/bind/stuck",
@@ -93,11 +82,9 @@ def ask(ctx: Ctl, option: Option) -> Mapping[str, int]:
             fired.append(MASKED)
         if initial:
             _initial(s, k, initial, fired, ctx.switches)
-    fired.append(RETURNED)
-    if BITS_KEPT in ctx.switches:
-        fired.append(BITS_NOT)
-        return {"max_offset": asked.max}
-    return {"max_offset": asked.max, "offset_bits": asked.bits}
+    effect = offsets.returned(asked, int(sent.get("offset_bits", 0)), ctx.switches)
+    fired.extend(effect.fired)
+    return {"max_offset": effect.state.max, "offset_bits": effect.state.bits}
 
 
 def _initial(s: System, k: KringState, initial: int, fired: list[str], switches: frozenset[str]) -> None:
@@ -105,10 +92,14 @@ def _initial(s: System, k: KringState, initial: int, fired: list[str], switches:
     if k.users > 1:
         fired.append(IN_USE)
         return
-    spared = _waiting(k)
-    if spared and INITIAL_OVERWRITES in switches:
+    spared: set[int] = set()
+    waiting = _waiting(k)
+    if waiting and INITIAL_OVERWRITES in switches:
         fired.append(OVERWRITTEN)
-        spared = set()
+    elif waiting:
+        fired.append(SPARED)
+        spared = waiting
+    fired.append(WRITTEN)
     region, at = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k)
     slots = memory.read_slots(region, at, k.pos.n)
     failure.undo(s, "offsets.initial", lambda: _rewrite(s, k, slots), OUTLIVE, STUCK, own=True)
@@ -120,7 +111,6 @@ def _initial(s: System, k: KringState, initial: int, fired: list[str], switches:
             for i, x in enumerate(slots)
         ),
     )
-    fired.append(SPARED if spared else WRITTEN)
 
 
 def _waiting(k: KringState) -> set[int]:

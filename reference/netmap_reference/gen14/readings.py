@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import bind, csb, kloop, legacy, offsets_bind, poll, ptnet, requests, ring, stop, switch, sync
 from .libraries import nm_open, nmport, nmport_options, words
-from .ports import device, host, monitor_ends, nic_get, null, pipe, pipe_ends, pipe_get, vale
+from .ports import host, monitor_ends, nic_get, null, pipe, pipe_ends, pipe_get, vale
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
@@ -30,7 +30,6 @@ AS_WRITTEN: frozenset[str] = (
     | null.AS_WRITTEN
     | pipe_ends.AS_WRITTEN
     | pipe.AS_WRITTEN
-    | device.AS_WRITTEN
     | host.AS_WRITTEN
     | offsets_bind.AS_WRITTEN
     | monitor_ends.AS_WRITTEN

@@ -17,7 +17,7 @@ from ...core.outcome import NotModelled
 from ...core.step import Step, rule
 from .. import bind, memory
 from ..memory import Allocator
-from ..offsets import get_offset
+from ..offsets import get_offset, sent_from, slot_size, stored_at
 from ..ring import CONTRACT, Slot, nm_next
 from ..state import KringState, System
 from . import wire
@@ -26,17 +26,6 @@ from .wire import Wire, pick
 GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
 KERN_H = "luigirizzo/netmap:sys/dev/netmap/netmap_kern.h@89607e14"
 
-#: Where packets may begin behind the start of a buffer, whole buffers are stored all the same.
-PAST_BUFFER = "14.offsets-past-buffer"
-AS_WRITTEN = frozenset({PAST_BUFFER})
-STORED_AT = rule("14/offsets/store/at-offset", clause="14.offsets.received", source=f"{GENERIC_C}:986-1003")
-STORED_PAST = rule(
-    "14/offsets/store/past-buffer",
-    clause="14.offsets.received",
-    source=f"{GENERIC_C}:884,945-956,986-1003",
-    switch=PAST_BUFFER,
-)
-SENT_AT = rule("14/offsets/send/at-offset", clause="14.offsets.sent", source=f"{GENERIC_C}:688-696")
 CUT = rule("14/device/tx/length-cut", clause="14.nic.bad-slot", source=f"{KERN_H}:1467-1471")
 JUNK = rule("14/device/tx/buffer-0", clause="14.nic.bad-slot", source=f"{KERN_H}:1955-1981")
 
@@ -63,15 +52,13 @@ def send(s: System, k: KringState, start: int, count: int, choose: Choose) -> li
     i = start
     for _ in range(count):
         slot = memory.read_slot(region, at, i)
-        at_offset = get_offset(k.offset, slot.ptr)
-        step = tx_slot(slot, a.buffers, a.buf_size - at_offset)
-        fired.extend(step.fired)
-        if at_offset:
-            fired.append(SENT_AT)
+        begins = sent_from(k.offset, slot.ptr)
+        step = tx_slot(slot, a.buffers, a.buf_size - begins.state)
+        fired.extend((*begins.fired, *step.fired))
         more = bool(slot.flags & api14.NS_MOREFRAG)
         if more and w.driver.clears_fragments == "may":
             clears = bool(pick(choose, "nic.clears-morefrag", k.name, 0, 1, "slots"))
-        partial += region.read(a.buf_offset(step.state.buf_idx) + at_offset, step.state.len)
+        partial += region.read(a.buf_offset(step.state.buf_idx) + begins.state, step.state.len)
         if not more or not w.driver.fragments:
             frames.append(partial)
             partial = b""
@@ -91,7 +78,7 @@ def completed(s: System, k: KringState, pending: int, choose: Choose) -> int:
     return count
 
 
-def store(s: System, a: Allocator, buf_idx: int, into: int, part: bytes) -> tuple[str, ...]:
+def store(s: System, a: Allocator, buf_idx: int, into: int, part: bytes) -> None:
     """Store a frame ``into`` bytes behind the start of a buffer; as written it may reach into the next one.
 
     Raises :class:`~...core.outcome.NotModelled` behind the last buffer.
@@ -100,9 +87,6 @@ def store(s: System, a: Allocator, buf_idx: int, into: int, part: bytes) -> tupl
     if start + len(part) > a.memsize:
         raise NotModelled("14/offsets/store/past-region", "a frame that is stored behind the region")
     s.regions[a.id].write(start, part)
-    if into + len(part) > a.buf_size:
-        return (STORED_PAST,)
-    return (STORED_AT,) if into else ()
 
 
 def receive(
@@ -116,10 +100,11 @@ def receive(
     w: Wire = s.ports[k.adapter]
     a = bind.allocator(s, k.adapter)
     region, at = s.regions[a.id], bind.ring_at(s, k)
-    size = k.offset.room or a.buf_size
-    if w.driver.copies and k.offset.room and PAST_BUFFER in switches:
-        size = a.buf_size
+    held = slot_size(k.offset, a.buf_size, w.driver.copies, switches)
+    size = held.state
     frames, fired = wire.take(s, k, room, size, choose)
+    if frames:
+        fired = [*fired, *held.fired]
     bad = False
     used = 0
     i = start
@@ -129,17 +114,15 @@ def receive(
             more = api14.NS_MOREFRAG if cut + size < len(frame) else 0
             slot = memory.read_slot(region, at, i)
             memory.write_slot(region, at, i, replace(slot, len=len(part), flags=more))
-            buf_idx, into = (
-                (slot.buf_idx, get_offset(k.offset, slot.ptr))
-                if w.driver.copies
-                else (
-                    k.desc[i],
-                    k.desc_at[i],
-                )
-            )
+            if w.driver.copies:
+                begins = stored_at(k.offset, slot.ptr)
+                fired.extend(begins.fired)
+                buf_idx, into = slot.buf_idx, begins.state
+            else:
+                buf_idx, into = k.desc[i], k.desc_at[i]
             bad = bad or a.safe_index(buf_idx) == 0
             if not bad:
-                fired.extend(store(s, a, buf_idx, into, part))
+                store(s, a, buf_idx, into, part)
             i, used = nm_next(i, k.pos.n - 1), used + 1
     return (-1 if bad else used), fired
 

@@ -18,7 +18,7 @@ from ...core.choice import Choose
 from ...core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, WriteKernel
 from ...core.step import Step, rule
 from .. import bind, memory
-from ..offsets import get_offset, write_offset
+from ..offsets import get_offset, sent_from, slot_size, stored_at, write_offset
 from ..ring import CONTRACT, Kring, Slot, advance, distance, nm_next, nm_prev
 from ..state import RX, TX, KringState, System, ring_name
 from . import device, wire
@@ -114,11 +114,9 @@ def transmit(
         return [PASSED, *wire.send(s, port, (data,), f"{port}:host", choose)], ""
     i = na.rx_rings + wire.pick(choose, "host.rx-ring", port, 0, na.host_rx_rings - 1, "ring")
     k = s.krings[ring_name(port, RX, i)]
-    size = bind.allocator(s, port).buf_size
-    if device.PAST_BUFFER not in switches:
-        size = k.offset.room or size
-    if len(data) > size:
-        return [TOO_LONG], k.name
+    size = slot_size(k.offset, bind.allocator(s, port).buf_size, True, switches)
+    if len(data) > size.state:
+        return [*size.fired, TOO_LONG], k.name
     if distance(k.pos.hwcur, k.pos.hwtail, k.pos.n) + len(k.queue) >= k.pos.n - 1:
         return [QUEUE_FULL], k.name
     bind.put(s, replace(k, queue=(*k.queue, data)))
@@ -128,20 +126,21 @@ def transmit(
 def grab(s: System, k: KringState, start: int, count: int, force: bool) -> list[str]:
     """Copy slots up to the host stack, all of them (``force``) or those marked NS_FORWARD."""
     region, at, a = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k), bind.allocator(s, k.adapter)
-    fired, frames = [], []
+    fired: list[str] = []
+    frames: list[bytes] = []
     i = start
     for _ in range(count):
         slot = memory.read_slot(region, at, i)
         if force or slot.flags & api14.NS_FORWARD:
-            into = get_offset(k.offset, slot.ptr)
+            begins = sent_from(k.offset, slot.ptr)
+            into = begins.state
+            fired.extend(begins.fired)
             if slot.len < 14 or slot.len > a.buf_size - into:
                 fired.append(TX_BAD)
             else:
                 cleared = replace(slot, flags=slot.flags & ~api14.NS_FORWARD)
                 memory.write_slot(region, at, i, cleared)
                 frames.append(region.read(a.buf_offset(a.safe_index(slot.buf_idx)) + into, slot.len))
-                if into:
-                    fired.append(device.SENT_AT)
                 fired.append(TX_UP if force else FORWARD_UP)
         i = nm_next(i, k.pos.n - 1)
     wire.to_host(s, k.adapter, frames)
@@ -156,16 +155,19 @@ def host_import(
     One that was queued before the ring's packets began further behind, and is too long now, is dropped.
     """
     region, at, a = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k), bind.allocator(s, k.adapter)
-    queue = k.queue
-    if k.offset.room and device.PAST_BUFFER not in switches:
-        queue = tuple(data for data in queue if len(data) <= k.offset.room)
-        fired.extend(TOO_LONG for _ in range(len(k.queue) - len(queue)))
+    size = slot_size(k.offset, a.buf_size, True, switches)
+    queue = tuple(data for data in k.queue if len(data) <= size.state)
+    if queue:
+        fired.extend(size.fired)
+    if queue != k.queue:
+        fired.append(TOO_LONG)
     taken, rest = queue[:room], queue[room:]
     i = start
     for data in taken:
         slot = memory.read_slot(region, at, i)
-        into = get_offset(k.offset, slot.ptr)
-        fired.extend(device.store(s, a, a.safe_index(slot.buf_idx), into, data))
+        begins = stored_at(k.offset, slot.ptr)
+        fired.extend(begins.fired)
+        device.store(s, a, a.safe_index(slot.buf_idx), begins.state, data)
         memory.write_slot(region, at, i, replace(slot, len=len(data), flags=0))
         i = nm_next(i, k.pos.n - 1)
     bind.put(s, replace(k, queue=rest))
