@@ -44,6 +44,7 @@ HERE = Path(__file__).parent / "manifests"
 #: Every capability a scenario may need, and what having it means.
 CAPABILITIES = {
     "fresh": "every scenario starts on a device that nobody uses and nobody has used",
+    "nested": "REGISTER opens pipes below the ends of pipes, x{1}2",
     "null": "REGISTER makes null ports",
     "pipe": "REGISTER opens both ends of NAME{ID and NAME}ID",
     "vale": "REGISTER makes ports of switches, valeX:PORT, and what one sends reaches the others",

@@ -80,6 +80,8 @@ def adapter_put(s: System, name: str, fired: list[str]) -> None:
     s.adapters[name] = na = replace(na, refs=na.refs - 1)
     if na.refs > 0 or (ops(na).lasting and na.interface != stop.GONE):
         return
+    if ops(na).kept(s, name, fired):
+        return
     ops(na).destroy(s, name, fired, lambda other: adapter_put(s, other, fired))
     del s.adapters[name]
     memory_put(s, na.mem)

@@ -18,6 +18,7 @@ from . import bind, failure, memory, options, request, requests
 from .bind import Refused, krings_get, rings_create
 from .close import adapter_put, unregister
 from .failure import may_fail, point
+from .ports import pipe_ends
 from .ports.ops import Asked
 from .ports.table import find, ops
 from .request import Request
@@ -127,6 +128,7 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     first = na.fds == 0
     if first:
         ops(na).check(s, na, f, fired)
+        pipe_ends.check_krings(s, na, ctx.switches, fired)
         start = failure.mark(s)
         ops(na).krings_create(s, name, fired)
         failure.settle(s, "bind.krings", lambda: ops(na).krings_delete(s, name, [], ctx.switches), start)

@@ -213,7 +213,6 @@ def test_the_second_end_of_a_pair_asks_for_more_host_rings(
 @pytest.mark.parametrize(
     ("fields", "rule"),
     [
-        ({"name": "x}1{2"}, "14/register/pipe/nested"),
     ],
 )
 def test_what_is_not_modelled_says_so(bench: Callable[..., Any], fields: dict[str, Any], rule: str) -> None:

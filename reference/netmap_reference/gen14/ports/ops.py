@@ -86,6 +86,11 @@ def destroy(s: System, name: str, fired: list[str], put: Callable[[str], None]) 
     """Nothing but the port itself goes with its last reference."""
 
 
+def not_kept(s: System, name: str, fired: list[str]) -> bool:
+    """Nobody keeps a port that nobody refers to."""
+    return False
+
+
 def no_offsets(s: System, na: Adapter) -> bool:
     """Packets begin where their buffer does."""
     return False
@@ -112,9 +117,9 @@ class PortOps:
     counted; ``unregister`` the other way round, ``na.fds`` already counted.
     ``sync(x, k, force)`` is the port's part of a sync of a ring that is not a host ring: a protocol that
     returns "" or an errno's name; ``host_sync`` the same for a host ring. ``destroy(s, name, fired, put)``
-    gives back, with ``put``, the references of an adapter whose last one went (nm_dtor). ``offsets`` says
-    whether the option OFFSETS may be asked for (NAF_OFFSETS). A ``lasting`` adapter stays when nobody refers
-    to it.
+    gives back, with ``put``, the references of an adapter whose last one went (nm_dtor), unless ``kept``
+    found somebody who keeps it. ``offsets`` says whether the option OFFSETS may be asked for (NAF_OFFSETS).
+    A ``lasting`` adapter stays when nobody refers to it.
     Source: struct netmap_adapter.
     """
 
@@ -126,5 +131,6 @@ class PortOps:
     sync: Callable[[Execution, KringState, bool], Protocol] = sync
     host_sync: Callable[[Execution, KringState, bool], Protocol] = host.sync
     destroy: Callable[[System, str, list[str], Callable[[str], None]], None] = destroy
+    kept: Callable[[System, str, list[str]], bool] = not_kept
     offsets: Callable[[System, Adapter], bool] = no_offsets
     lasting: bool = False

@@ -28,8 +28,9 @@ from ..bind import (
     rings_delete,
     view,
 )
+from ..failure import Faulted
 from ..ring import nm_next
-from ..state import RX, TX, KringState, System, ring_name, swap
+from ..state import RX, TX, Adapter, KringState, System, ring_name, swap
 from . import pipe
 from .ops import PortOps, any_offsets
 
@@ -44,13 +45,20 @@ COPIES_FAKE = "14.pipe-copies-fake-ring"
 LEAKS_INCOMPLETE = "14.pipe-leaks-incomplete"
 #: Rings at the other end that a failed request needed stay needed, and stay there if they were made.
 NEEDED_STICKS = "14.pipe-needed-sticks"
-AS_WRITTEN = frozenset({COPIES_FAKE, LEAKS_INCOMPLETE, NEEDED_STICKS})
+#: The end that does not keep the other one is bound first, which only a pipe below a pipe brings about.
+NO_KRINGS = "14.pipe-bound-without-krings"
+AS_WRITTEN = frozenset({COPIES_FAKE, LEAKS_INCOMPLETE, NEEDED_STICKS, NO_KRINGS})
 
 _ENDS = "14.pipe.ends"
 _SHARED = "14.pipe.shared-buffers"
 BOTH = rule("14/pipe/krings_create/both-ends", clause=_ENDS, source=f"{PIPE_C}:318-358")
 KEPT = rule("14/pipe/krings_delete/kept-by-peer", clause=_ENDS, source=f"{PIPE_C}:618-628")
 GONE = rule("14/pipe/krings_delete/both-ends", clause=_ENDS, source=f"{PIPE_C}:536-596")
+FIRST = rule("14/pipe/krings_create/first-user", clause="14.pipe.nested", source=f"{PIPE_C}:360-389")
+STAYS = rule("14/pipe/destroy/kept-by-peer", clause="14.pipe.nested", source=f"{PIPE_C}:631-651")
+KRINGLESS = rule(
+    "14/pipe/krings_create/none", clause="14.pipe.nested", source=f"{PIPE_C}:378-389", switch=NO_KRINGS
+)
 PARENT_GONE = rule("14/close/parent-deleted", clause="14.pipe.parent", source=f"{PIPE_C}:634-651")
 COPIED = rule("14/pipe/reg/slots-copied", clause=_SHARED, source=f"{PIPE_C}:432-452")
 REOPENED = rule("14/pipe/reg/reopened-in-place", clause="14.pipe.reopen", source=f"{PIPE_C}:423-430")
@@ -72,9 +80,38 @@ LEAKED = rule(
 
 
 def krings_create(s: System, name: str, fired: list[str]) -> None:
-    """Whoever comes first makes the krings of both ends."""
+    """Whoever comes first makes the krings of both ends, and keeps the other one from now on."""
+    na = s.adapters[name]
+    if not na.created and not na.peer_ref:
+        fired.append(FIRST)
+        take_over(s, na.peer, name)
     if s.adapters[name].peer_ref:
         krings_create_pair(s, name, fired)
+
+
+def take_over(s: System, old: str, new: str) -> None:
+    """The reference that ``old`` held to ``new`` turns round: ``new`` keeps ``old``."""
+    a, b = s.adapters[old], s.adapters[new]
+    s.adapters[old] = replace(a, peer_ref=False, refs=a.refs + 1)
+    s.adapters[new] = replace(b, peer_ref=True, refs=b.refs - 1)
+
+
+def check_krings(s: System, na: Adapter, switches: frozenset[str], fired: list[str]) -> None:
+    """As written (NO_KRINGS) the end that does not keep the other one takes its krings for granted."""
+    if na.kind == "pipe" and not na.created and not na.peer_ref and NO_KRINGS in switches:
+        fired.append(KRINGLESS)
+        raise Faulted("netmap_pipe.c:378-389, netmap.c:2061-2089")
+
+
+def kept_by_peer(s: System, name: str, fired: list[str]) -> bool:
+    """An end whose last user goes stays when the other one does: a pipe may live below that one."""
+    na = s.adapters[name]
+    if not na.peer_ref or s.adapters[na.peer].refs < 2:
+        return False
+    fired.append(STAYS)
+    s.adapters[name] = replace(na, refs=1, peer_ref=False)
+    s.adapters[na.peer] = replace(s.adapters[na.peer], refs=s.adapters[na.peer].refs - 1, peer_ref=True)
+    return True
 
 
 def krings_create_pair(s: System, name: str, fired: list[str]) -> None:
@@ -228,6 +265,7 @@ OPS = PortOps(
     unregister=unregister,
     sync=sync,
     destroy=destroy,
+    kept=kept_by_peer,
     offsets=any_offsets,
 )
 

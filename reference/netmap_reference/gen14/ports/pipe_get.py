@@ -26,6 +26,7 @@ PIPE_C = request.PIPE_C
 PIPE_MODE = rule("14/register/pipe/mode", clause="14.pipe.modes", source=f"{PIPE_C}:688-691")
 PIPE_FOUND = rule("14/register/pipe/found", clause="14.pipe.ends", source=f"{PIPE_C}:730-746")
 PIPE_MADE = rule("14/register/pipe/made", clause="14.pipe.ends", source=f"{PIPE_C}:752-850")
+NESTED = rule("14/register/pipe/below-pipe", clause="14.pipe.nested", source=f"{PIPE_C}:693-707,730-746")
 PARENT_MADE = rule("14/register/pipe/parent-made", clause="14.pipe.parent", source=f"{PIPE_C}:693-722")
 
 #: A pipe that cannot be made keeps references to its region: the region is there for ever.
@@ -60,13 +61,13 @@ def find(asked: Asked) -> str:
 def _pipe(asked: Asked, port: request.PortName) -> str:
     """The end of a pipe, both ends made if the pipe does not exist. Source: netmap_get_pipe_na."""
     s, req, fired = asked.s, asked.req, asked.fired
-    if any(c in port.base for c in "{}"):
-        raise NotModelled("14/register/pipe/nested", f"the parent of {req.name} is a pipe")
     shape = Shape(req.tx_rings, req.rx_rings, req.tx_slots, req.rx_slots, req.extra_bufs)
-    base = vale_ports.find(replace(asked, req=replace(req, name=port.base)))
+    there = set(s.adapters)
+    base = _below_pipe(asked, port.base) or vale_ports.find(replace(asked, req=replace(req, name=port.base)))
     if base:
-        # The request is written back when its parent is made, so the pipe has the parent's sizes.
-        shape = request.parent_shape(shape).state if s.adapters[base].refs == 0 else shape
+        # The request is written back when a port is made for it, so the pipe has that port's sizes.
+        made = {na.kind for name, na in s.adapters.items() if name not in there}
+        shape = request.parent_shape(shape).state if made & {"vale", "persistent"} else shape
     elif port.base not in s.adapters:
         shape = _make_parent(s, req, port.base, shape, fired)
     parent = s.adapters[base or port.base]
@@ -74,12 +75,14 @@ def _pipe(asked: Asked, port: request.PortName) -> str:
         raise NotModelled("14/nic/detach/parent", f"the parent of {req.name} has gone")
     if parent.kind == "nic":
         parent = nic_mode.choose_driver(s, parent, fired)
-    check_mem(parent, req)
+        check_mem(parent, req)
     master, slave = f"{parent.name}{{{port.pipe_id}", f"{parent.name}}}{port.pipe_id}"
     mine, other = (master, slave) if port.role == "{" else (slave, master)
     if master in parent.pipes:
         fired.append(PIPE_FOUND)
         return mine
+    if master in s.adapters or slave in s.adapters:
+        raise NotModelled("14/register/pipe/same-name", f"an end of {req.name} is called like another port")
     step = request.pipe_shape(shape, parent.tx_slots, parent.rx_slots)
     got = step.state
     start = failure.mark(s)
@@ -102,6 +105,28 @@ def _pipe(asked: Asked, port: request.PortName) -> str:
         )  # fmt: skip
     s.adapters[parent.name] = replace(parent, refs=parent.refs + 2, pipes=(*parent.pipes, master))
     return mine
+
+
+def _below_pipe(asked: Asked, base: str) -> str:
+    """The end of a pipe that another pipe shall be below, empty when ``base`` is not one's name.
+
+    It is made like any other, and goes again if nothing is bound below it in the end.
+    """
+    name = find(replace(asked, req=replace(asked.req, name=base)))
+    if name:
+        asked.fired.append(NESTED)
+        failure.undo(asked.s, "pipe.parent-pipe", lambda: _let_go(asked.s, name))
+    return name
+
+
+def _let_go(s: System, name: str) -> None:
+    """A pipe nobody refers to goes."""
+    from ..close import adapter_put  # closing knows every kind of port, this one too
+
+    na = s.adapters.get(name)
+    if na is not None and na.refs == 0:
+        s.adapters[name] = replace(na, refs=1)
+        adapter_put(s, name, [])
 
 
 def _hold(s: System, mem: int) -> None:
