@@ -58,6 +58,7 @@ def unregister(s: System, file: int, fired: list[str], switches: frozenset[str])
     na = s.adapters[name]
     bind.update_hostrings_mode(s, na)
     if na.fds == 0 or bind.mode_pending(s, f):
+        ops(na).leave(s, name, fired, switches)
         ops(na).unregister(s, name, fired)
     rings_delete(s, name, fired)
     if na.fds == 0:

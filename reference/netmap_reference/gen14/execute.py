@@ -35,7 +35,7 @@ from . import bind, loops, memory, stop
 from .ports import device, host, monitor, monitor_slots, pipe, vale_device
 from .ports.table import ops
 from .result import Result
-from .ring import Kring, distance, slot_reinit
+from .ring import Kring, slot_reinit
 from .state import TX, KringState, System
 
 _BUF_CHANGED = api14.NS_BUF_CHANGED
@@ -233,10 +233,7 @@ class Execution:
         self.fired.extend(monitor_slots.swap(self.s, ring, at, target, i, self.switches))
 
     def _do_forward_up(self, ring: str) -> None:
-        k = self.s.krings[ring]
-        if not k.host and self.s.adapters[k.adapter].host_rings:
-            count = distance(k.pos.hwcur, k.pos.rhead, k.pos.n)
-            self.fired.extend(host.grab(self.s, k, k.pos.hwcur, count, False))
+        self.fired.extend(host.forward_up(self.s, self.s.krings[ring], self.switches))
 
     def _do_grab(self, ring: str, start: int, count: int, force: bool) -> None:
         self.fired.extend(host.grab(self.s, self.s.krings[ring], start, count, force))
@@ -249,8 +246,11 @@ class Execution:
         k = self.s.krings[ring]
         return host.forward_down(self.s, k, start, count, self.switches, self.fired)
 
-    def _do_nic_send(self, ring: str, start: int, count: int) -> None:
-        self.fired.extend(device.send(self.s, self.s.krings[ring], start, count, self.choose))
+    def _do_nic_send(self, ring: str, start: int, count: int) -> int:
+        k = self.s.krings[ring]
+        accepted = device.accepted(self.s, k, count, self.choose)
+        self.fired.extend(device.send(self.s, k, start, accepted, self.choose))
+        return accepted
 
     def _do_nic_completed(self, ring: str, pending: int) -> int:
         return device.completed(self.s, self.s.krings[ring], pending, self.choose)

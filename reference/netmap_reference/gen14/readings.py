@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import bind, csb, kloop, legacy, offsets_bind, poll, ptnet, requests, ring, stop, switch, sync
 from .libraries import nm_open, nmport, nmport_options, words
-from .ports import host, monitor_ends, nic_get, null, pipe, pipe_ends, pipe_get, vale
+from .ports import host, monitor_ends, nic_get, nic_mode, null, pipe, pipe_ends, pipe_get, vale
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
@@ -27,6 +27,7 @@ AS_WRITTEN: frozenset[str] = (
     | poll.AS_WRITTEN
     | bind.AS_WRITTEN
     | nic_get.AS_WRITTEN
+    | nic_mode.AS_WRITTEN
     | null.AS_WRITTEN
     | pipe_ends.AS_WRITTEN
     | pipe.AS_WRITTEN

@@ -23,6 +23,7 @@ CHAPTERS = (
     "14/interface/",
 )
 _LINUX = "the model's poll makes Linux's rounds, FreeBSD's are for proofs"
+_OFFSETS = "no descriptor of a campaign asks for offsets"
 _PARAMETERS = "module parameters are not set in a campaign"
 UNREACHABLE: dict[str, str] = {
     "14/nic/driver/changed": _PARAMETERS,
@@ -38,6 +39,7 @@ def generation() -> Generation:
     chapters = (*CHAPTERS, *(prefix for extension in EXTENSIONS for prefix in extension.chapters))
     rules = {name for name, rule in RULES.items() if name.startswith(chapters) and not rule.switch}
     unreachable = dict(UNREACHABLE)
+    unreachable |= {r: _OFFSETS for r in rules if RULES[r].clause.startswith("14.offsets.")}
     for extension in EXTENSIONS:
         unreachable |= extension.unreachable
     return Generation("14", header, Machine14, frozenset(rules), unreachable)

@@ -40,6 +40,12 @@ def tx_slot(slot: Slot, buffers: int, buf_size: int) -> Step[Slot]:
     return Step(slot, fired)
 
 
+def accepted(s: System, k: KringState, count: int, choose: Choose) -> int:
+    """How many of ``count`` slots the device takes: all, unless the emulated adapter has no room for some."""
+    w: Wire = s.ports[k.adapter]
+    return pick(choose, "nic.tx-accepted", k.name, 0, count) if w.driver.copies else count
+
+
 def send(s: System, k: KringState, start: int, count: int, choose: Choose) -> list[str]:
     """Send ``count`` slots from ``start``; NS_REPORT and NS_BUF_CHANGED are cleared in them."""
     w: Wire = s.ports[k.adapter]

@@ -36,11 +36,19 @@ QUEUED = rule("14/host/transmit/queued", clause="14.host.rx", source=f"{NETMAP_C
 QUEUE_FULL = rule("14/host/transmit/full", clause="14.host.rx", source=f"{NETMAP_C}:4348-4353")
 TOO_LONG = rule("14/host/transmit/too-long", clause="14.host.rx", source=f"{NETMAP_C}:4317-4322")
 PASSED = rule("14/host/transmit/passed", clause="14.nic.netmap-mode", source=f"{NETMAP_C}:4311-4313")
+#: Only the first host receive ring is treated as one when frames are forwarded.
+FIRST_HOST_RING = "14.forward-first-host-ring"
+FORWARD_BACK = rule(
+    "14/host/forward/back-up",
+    clause="14.host.forward",
+    source=f"{NETMAP_C}:1269-1290",
+    switch=FIRST_HOST_RING,
+)
 FORWARD_UP = rule("14/host/forward/up", clause="14.host.forward", source=f"{NETMAP_C}:1238-1266")
 FORWARD_DOWN = rule("14/host/forward/down", clause="14.host.forward", source=f"{NETMAP_C}:1303-1347")
 #: A frame that is forwarded to a transmit ring is sent from where that ring's slot says.
 FORWARD_LOSES = "14.forward-loses-offset"
-AS_WRITTEN = frozenset({FORWARD_LOSES})
+AS_WRITTEN = frozenset({FORWARD_LOSES, FIRST_HOST_RING})
 FORWARD_LOST = rule(
     "14/host/forward/offset-lost",
     clause="14.offsets.forwarded",
@@ -62,10 +70,33 @@ def host_rxsync_positions(k: Kring, imported: int) -> Step[Kring]:
 
 
 def sync(x: Execution, k: KringState, force: bool) -> Protocol:
-    """The sync of a host ring; only a descriptor bound to all transmit rings has frames forwarded down."""
+    """The sync of a host ring; only a descriptor bound to all transmit rings has frames forwarded down.
+
+    As written (FIRST_HOST_RING) that is so for the first host ring only.
+    """
     if k.t == TX:
         return txsync(k.name)
-    return rxsync(k.name, x.file in x.s.files and x.s.files[x.file].forward_down)
+    down = x.file in x.s.files and x.s.files[x.file].forward_down
+    if FIRST_HOST_RING in x.switches and k.index != x.s.adapters[k.adapter].rx_rings:
+        down = False
+    return rxsync(k.name, down)
+
+
+def forward_up(s: System, k: KringState, switches: frozenset[str]) -> list[str]:
+    """What a receive ring with NR_FORWARD passes up before its own sync: a hardware ring's marked slots.
+
+    As written (FIRST_HOST_RING) every host ring but the first counts as a hardware ring here: what came from
+    the host goes back to it.
+    """
+    na = s.adapters[k.adapter]
+    if not na.host_rings:
+        return []
+    count = distance(k.pos.hwcur, k.pos.rhead, k.pos.n)
+    if not k.host:
+        return grab(s, k, k.pos.hwcur, count, False)
+    if FIRST_HOST_RING in switches and k.index != na.rx_rings and count:
+        return [*grab(s, k, k.pos.hwcur, count, False), FORWARD_BACK]
+    return []
 
 
 def txsync(ring: str) -> Protocol:
@@ -123,25 +154,33 @@ def transmit(
     return [QUEUED], k.name
 
 
+def goes_up(slot: Slot, force: bool, buf_size: int) -> Step[bool]:
+    """Does this slot go up to the host? All that make a frame (``force``), or those marked NS_FORWARD."""
+    if not force and not slot.flags & api14.NS_FORWARD:
+        return Step(False)
+    if slot.len < 14 or slot.len > buf_size:
+        return Step(False, (TX_BAD,))
+    if force:
+        return Step(True, (TX_UP,))
+    return Step(True, (FORWARD_UP,))
+
+
 def grab(s: System, k: KringState, start: int, count: int, force: bool) -> list[str]:
-    """Copy slots up to the host stack, all of them (``force``) or those marked NS_FORWARD."""
+    """Copy slots up to the host stack, see :func:`goes_up`."""
     region, at, a = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k), bind.allocator(s, k.adapter)
     fired: list[str] = []
     frames: list[bytes] = []
     i = start
     for _ in range(count):
         slot = memory.read_slot(region, at, i)
-        if force or slot.flags & api14.NS_FORWARD:
-            begins = sent_from(k.offset, slot.ptr)
-            into = begins.state
+        begins = sent_from(k.offset, slot.ptr)
+        into = begins.state
+        step = goes_up(slot, force, a.buf_size - into)
+        fired.extend(step.fired)
+        if step.state:
             fired.extend(begins.fired)
-            if slot.len < 14 or slot.len > a.buf_size - into:
-                fired.append(TX_BAD)
-            else:
-                cleared = replace(slot, flags=slot.flags & ~api14.NS_FORWARD)
-                memory.write_slot(region, at, i, cleared)
-                frames.append(region.read(a.buf_offset(a.safe_index(slot.buf_idx)) + into, slot.len))
-                fired.append(TX_UP if force else FORWARD_UP)
+            memory.write_slot(region, at, i, replace(slot, flags=slot.flags & ~api14.NS_FORWARD))
+            frames.append(region.read(a.buf_offset(a.safe_index(slot.buf_idx)) + into, slot.len))
         i = nm_next(i, k.pos.n - 1)
     wire.to_host(s, k.adapter, frames)
     return fired

@@ -25,6 +25,7 @@ E1000_H = "luigirizzo/netmap:LINUX/if_e1000_netmap.h@89607e14"
 
 TX_SENT = rule("14/nic/txsync/sent", clause="14.nic.txsync", source=f"{E1000_H}:118-157")
 TX_IDLE = rule("14/nic/txsync/nothing-new", clause="14.nic.txsync", source=f"{E1000_H}:118-119")
+TX_STOPPED = rule("14/nic/txsync/stopped-early", clause="14.nic.stops-early", source=f"{GENERIC_C}:711-766")
 TX_RECLAIM = rule("14/nic/txsync/reclaimed", clause="14.nic.reclaim", source=f"{E1000_H}:162-184")
 RX_ARRIVED = rule("14/nic/rxsync/arrived", clause="14.nic.rxsync", source=f"{E1000_H}:224-264")
 RX_QUIET = rule("14/nic/rxsync/nothing-arrived", clause="14.nic.rxsync", source=f"{E1000_H}:237-238")
@@ -69,6 +70,11 @@ def nic_tx_send(k: Kring) -> Step[Kring]:
     if k.hwcur == k.rhead:
         return Step(k, (TX_IDLE,))
     return Step(replace(k, hwcur=k.rhead), (TX_SENT,))
+
+
+def nic_tx_stop(k: Kring, accepted: int) -> Step[Kring]:
+    """The emulated adapter got rid of ``accepted`` slots only; the rest wait for the next txsync."""
+    return Step(replace(k, hwcur=advance(k.hwcur, accepted, k.n)), (TX_STOPPED,))
 
 
 def nic_tx_reclaim(k: Kring, hwofs: int, completed: int) -> Step[Kring]:
@@ -130,8 +136,9 @@ def _store(ring: str, step: Step[Kring]) -> Protocol:
 def txsync(ring: str) -> Protocol:
     """The port's own part of a txsync."""
     k: Kring = yield ReadKernel((ring, "kring"))
-    yield Do("nic-send", (ring, k.hwcur, distance(k.hwcur, k.rhead, k.n)))
-    k = yield from _store(ring, nic_tx_send(k))
+    count = distance(k.hwcur, k.rhead, k.n)
+    accepted = yield Do("nic-send", (ring, k.hwcur, count))
+    k = yield from _store(ring, nic_tx_send(k) if accepted == count else nic_tx_stop(k, accepted))
     hwofs = yield ReadKernel((ring, "hwofs"))
     completed = yield Do("nic-completed", (ring, tx_pending(k)))
     yield from _store(ring, nic_tx_reclaim(k, hwofs, completed))
@@ -150,11 +157,11 @@ def rxsync(ring: str, release_first: bool, switches: frozenset[str]) -> Protocol
     else:
         bad = yield from _import(ring)
         bad = bad or (yield from _refill(ring))
-    if not bad:
-        return ""
-    yield Fired(RX_BAD)
-    reset = yield from reinit(ring, switches)
-    return "reinit" if reset else ""
+    if bad:
+        yield Fired(RX_BAD)
+        reset = yield from reinit(ring, switches)
+        return "reinit" if reset else ""
+    return ""
 
 
 def _import(ring: str) -> Protocol:

@@ -31,6 +31,16 @@ VETH_H = "luigirizzo/netmap:LINUX/veth_netmap.h@89607e14"
 ADMODE_NATIVE = 1
 ADMODE_GENERIC = 2
 
+#: A ring of the emulated adapter that leaves netmap mode takes what waits for the port's other rings with it.
+EMULATED_PURGES = "14.emulated-purges-all-rings"
+AS_WRITTEN = frozenset({EMULATED_PURGES})
+
+PURGED = rule(
+    "14/nic/unregister/purged",
+    clause="14.nic.loss",
+    source="luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14:213-244",
+    switch=EMULATED_PURGES,
+)
 NO_NATIVE = rule("14/nic/driver/no-native", clause="14.nic.driver", source=f"{NETMAP_C}:1513-1517")
 DRIVER = rule("14/nic/driver/changed", clause="14.nic.driver", source=f"{NETMAP_C}:1478-1545")
 MTU = rule("14/nic/register/mtu", clause="14.nic.mtu", source=f"{NETMAP_C}:2245-2286,2606-2622")
@@ -63,9 +73,9 @@ def choose_driver(s: System, na: Adapter, fired: list[str]) -> Adapter:
         raise NotModelled("14/nic/veth/mixed", f"{na.name} is native while {peer} is emulated")
     before = [(n, s.adapters[n].peer, s.ports[n].driver) for n in (na.name, w.peer) if n in s.ports]
     failure.undo(s, "nic.driver", lambda: _put_back(s, before))
-    s.ports[na.name] = replace(w, driver=driver)
     if driver is not w.driver:
         fired.append(DRIVER)
+        s.ports[na.name] = replace(w, driver=driver)
     s.adapters[na.name] = na = replace(na, peer=peer)
     if peer and not s.adapters[peer].created:
         # The other end's rings will be made together with these, so it cannot choose any more.
@@ -133,6 +143,21 @@ def registered(s: System, name: str, fired: list[str], switches: frozenset[str])
     fired.append(ON)
 
 
+def leave(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
+    """A ring that leaves takes nothing from those that stay.
+
+    As written (EMULATED_PURGES) the emulated adapter forgets what waits for any of its rings.
+    """
+    w: wire.Wire = s.ports[name]
+    na = s.adapters[name]
+    stays = [k for k in krings_of(s, na, hardware_only=True) if k.t == RX and k.on and k.pending]
+    if EMULATED_PURGES in switches and w.driver.copies and any(w.incoming[k.index] for k in stays):
+        fired.append(PURGED)
+        for k in stays:
+            wire.purge(s, name, k.index, k.announced)
+            bind.put(s, replace(k, announced=0))
+
+
 def unregistered(s: System, name: str, fired: list[str]) -> None:
     """Rings without users leave netmap mode, and the port with the last of them."""
     na = s.adapters[name]
@@ -142,8 +167,8 @@ def unregistered(s: System, name: str, fired: list[str]) -> None:
                 wire.forget(s, name, k.index)
             bind.put(s, replace(k, on=False, announced=0, desc=(), desc_at=()))
     if na.fds == 0:
-        s.adapters[name] = na = replace(na, on=False)
         fired.append(OFF)
+        s.adapters[name] = na = replace(na, on=False)
         if paired(s, na) and not na.peer_ref:
             s.adapters[na.peer] = replace(s.adapters[na.peer], peer_ref=True)
 
@@ -180,6 +205,7 @@ OPS = PortOps(
     krings_create=krings_create,
     krings_delete=krings_delete,
     register=registered,
+    leave=leave,
     unregister=unregistered,
     sync=sync,
     offsets=has_offsets,

@@ -74,6 +74,10 @@ def register(s: System, name: str, fired: list[str], switches: frozenset[str]) -
     s.adapters[name] = replace(s.adapters[name], on=True)
 
 
+def leave(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
+    """Nothing else changes when rings leave netmap mode."""
+
+
 def unregister(s: System, name: str, fired: list[str]) -> None:
     """Rings without users leave netmap mode, and the port with the last descriptor."""
     na = s.adapters[name]
@@ -114,7 +118,8 @@ class PortOps:
     ``check(s, na, f, fired)`` refuses a descriptor before anything is made (nm_config, nm_bufcfg).
     ``krings_create`` and ``krings_delete`` come with the first and go with the last descriptor.
     ``register`` is called when a port gets its first descriptor or a ring its first user, ``na.fds`` not yet
-    counted; ``unregister`` the other way round, ``na.fds`` already counted.
+    counted; ``unregister`` the other way round, ``na.fds`` already counted;
+    ``leave`` comes before it, for what becomes of other rings.
     ``sync(x, k, force)`` is the port's part of a sync of a ring that is not a host ring: a protocol that
     returns "" or an errno's name; ``host_sync`` the same for a host ring. ``destroy(s, name, fired, put)``
     gives back, with ``put``, the references of an adapter whose last one went (nm_dtor), unless ``kept``
@@ -127,6 +132,7 @@ class PortOps:
     krings_create: Callable[[System, str, list[str]], None] = krings_create
     krings_delete: Callable[[System, str, list[str], frozenset[str]], None] = krings_delete
     register: Callable[[System, str, list[str], frozenset[str]], None] = register
+    leave: Callable[[System, str, list[str], frozenset[str]], None] = leave
     unregister: Callable[[System, str, list[str]], None] = unregister
     sync: Callable[[Execution, KringState, bool], Protocol] = sync
     host_sync: Callable[[Execution, KringState, bool], Protocol] = host.sync

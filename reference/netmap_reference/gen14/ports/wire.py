@@ -133,6 +133,14 @@ def unsure(s: System, port: str) -> None:
     s.ports[port] = replace(w, incoming=rings)
 
 
+def purge(s: System, port: str, r: int, count: int) -> None:
+    """The first ``count`` frames for a receive ring are lost for certain, those behind them may be."""
+    unsure(s, port)
+    w: Wire = s.ports[port]
+    rest = w.incoming[r][count:]
+    s.ports[port] = replace(w, incoming=(*w.incoming[:r], rest, *w.incoming[r + 1 :]))
+
+
 def lose(s: System, port: str) -> None:
     """Nothing that was on its way to a port arrives any more."""
     w: Wire = s.ports[port]
@@ -187,6 +195,8 @@ def owed(s: System, k: KringState) -> str:
     if k.host or k.pipe or not k.on or k.adapter not in s.ports or s.adapters[k.adapter].interface:
         return ""
     if k.t == TX:
+        if k.pos.hwcur != k.pos.rhead:
+            return "14.nic.stops-early"
         return "14.nic.reclaim" if tx_pending(k.pos) else ""
     w: Wire = s.ports[k.adapter]
     waiting = w.incoming[k.index]
