@@ -19,7 +19,6 @@ POLICIES = ("eager", "lazy", "seeded")
 #: Clauses that no scenario can be about, with the reason.
 EXCUSED = {
     "14.vale.read-once": "needs another thread that stores between two reads; the effect explorer has one",
-    "14.vale.unattached": "a port without a switch is made by a request that is not modelled yet",
     "14.sync.busy": "needs two syncs of one ring at the same instant; the effect explorer interleaves them",
 }
 
@@ -28,8 +27,6 @@ UNSEEN = {
     "14/lease/publish/empty-packets": "needs two senders to one ring at the same instant",
     "14/lease/publish/later-ones-too": "needs two senders to one ring at the same instant",
     "14/lease/publish/not-yet": "needs two senders to one ring at the same instant",
-    "14/vale-port/find/no-such-port": "needs a request that looks for a port and makes none",
-    "14/vale/txsync/no-switch": "needs a port without a switch",
     "14/memory/assign_id/next-free": "inside REGISTER, whose fired rules do not list it",
     "14/memory/config_pool/bad-number": "a REGISTER cannot ask for it: its wishes are cut before",
     "14/memory/config_pool/bad-size": "a REGISTER cannot ask for it: its wishes are cut before",

@@ -32,7 +32,7 @@ from ..core.effects import (
 )
 from ..core.outcome import HANG, fault
 from . import bind, loops, memory, stop
-from .ports import device, host, monitor, monitor_slots, pipe, vale_device
+from .ports import bwrap, device, host, monitor, monitor_slots, pipe, vale_device
 from .ports.table import ops
 from .result import Result
 from .ring import Kring, slot_reinit
@@ -66,7 +66,7 @@ class Execution:
             self.fired.append(effect.rule)
             return None
         if isinstance(effect, Do):
-            special = vale_device.DO.get(effect.what)
+            special = _SWITCHES.get(effect.what)
             if special is not None:
                 return special(self, *effect.args)
             return _METHODS[effect.what](self, *effect.args)
@@ -264,6 +264,7 @@ class Execution:
         return device.refill(self.s, self.s.krings[ring], start, count)
 
 
+_SWITCHES = vale_device.DO | bwrap.DO
 #: ``Do("pipe-slot")`` is the method ``_do_pipe_slot``.
 _METHODS = {
     name.removeprefix("_do_").replace("_", "-"): method

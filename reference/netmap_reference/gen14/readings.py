@@ -6,9 +6,35 @@ code does; each switch is one deviation, described at the clause it breaks.
 
 from __future__ import annotations
 
-from . import bind, csb, kloop, legacy, offsets_bind, poll, ptnet, requests, ring, stop, switch, sync
+from . import (
+    bind,
+    csb,
+    kloop,
+    legacy,
+    offsets_bind,
+    poll,
+    ptnet,
+    requests,
+    ring,
+    stop,
+    switch,
+    switch_requests,
+    sync,
+)
 from .libraries import nm_open, nmport, nmport_options, words
-from .ports import host, monitor_ends, nic_get, nic_mode, null, pipe, pipe_ends, pipe_get, vale
+from .ports import (
+    host,
+    monitor_ends,
+    nic_get,
+    nic_mode,
+    null,
+    offload,
+    pipe,
+    pipe_ends,
+    pipe_get,
+    vale,
+    vale_ports,
+)
 
 CONTRACT: frozenset[str] = frozenset()
 AS_WRITTEN: frozenset[str] = (
@@ -37,4 +63,7 @@ AS_WRITTEN: frozenset[str] = (
     | pipe_get.AS_WRITTEN
     | switch.AS_WRITTEN
     | vale.AS_WRITTEN
+    | vale_ports.AS_WRITTEN
+    | offload.AS_WRITTEN
+    | switch_requests.AS_WRITTEN
 )

@@ -18,7 +18,7 @@ from . import bind, failure, memory, options, request, requests
 from .bind import Refused, krings_get, rings_create
 from .close import adapter_put, unregister
 from .failure import may_fail, point
-from .ports import pipe_ends
+from .ports import pipe_ends, vale_ports
 from .ports.ops import Asked
 from .ports.table import find, ops
 from .request import Request
@@ -54,6 +54,7 @@ def register(ctx: Ctl) -> None:
     asked = Asked(s, req, fired, ctx.switches, find, after=ctx.afterwards)
     name = find(asked)
     adapter_get(s, name)
+    vale_ports.may_bind(asked, name)
     start = failure.mark(s)
     f = s.files[ctx.file] = bind_file(ctx, name, req)
     failure.settle(s, "register.bound", lambda: _unbind(ctx), start)

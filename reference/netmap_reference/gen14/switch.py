@@ -24,6 +24,8 @@ NETMAP_H = "luigirizzo/netmap:sys/net/netmap.h@89607e14"
 VALE_4 = "luigirizzo/netmap:share/man/man4/vale.4@89607e14"
 
 PREFIX = "vale"
+#: Kinds of the adapters that stand on a switch for a port of the system, and for its host stack.
+BWRAP, BWRAP_HOST = "bwrap", "bwrap-host"
 IFNAMSIZ = 16
 #: Ports of a switch; the number itself stands for "all but mine" and the next one for "none".
 MAXPORTS = 254
@@ -140,7 +142,8 @@ class VpPort:
     ``index`` its own index there, ``serial`` which port of that switch it is in the order of their coming.
     ``smac``: the source it told the switch of last. ``hdr``: bytes of the virtio-net header before each of
     its packets; ``mfs``: the longest frame it takes, bytes. ``lasting``: made by VALE_NEWIF, not by the first
-    descriptor.
+    descriptor. ``below``: the port of the system that this one stands for; ``host``: the switch's port of
+    its host stack. ``polled``: the kernel polls it.
     """
 
     bridge: int = -1
@@ -150,6 +153,9 @@ class VpPort:
     hdr: int = 0
     mfs: int = MFS
     lasting: bool = False
+    below: str = ""
+    host: str = ""
+    polled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ from ..core.step import rule
 from . import close as closing
 from . import control, csb, failure, legacy, memory, poll, requests, sync
 from . import offsets_bind as offsets_bind  # registers who acts on the option
+from . import switch_requests as switch_requests  # registers who carries its requests out
 from .csb_calls import CsbCalls
 from .execute import Execution
 from .libraries import program
 from .notify import interrupt, notify
 from .overlap import Overlap
-from .ports import host, interface, wire
+from .ports import bwrap, host, interface, wire
 from .ports.driver import DRIVERS
 from .ports.wire import Wire
 from .result import Result
@@ -289,6 +290,7 @@ class World(CsbCalls):
             return Result(errno("EBUSY"), (csb.SYNC_BUSY,))
         x = Execution(self._s, file, choose, self.switches)
         x.fired.extend(self._looked(choose))
+        bwrap.catch_up(x)
         return x, sync.sync_all(self._bound(f, t), t == TX, x.port_sync, self.switches)
 
     @staticmethod
@@ -316,6 +318,7 @@ class World(CsbCalls):
             self._bound(f, TX), self._bound(f, RX), f.selinfo[1], f.selinfo[0], f.tx_poll, f.rx_poll
         )
         want = {t: events & _EVENTS[t] for t in (TX, RX)}
+        bwrap.catch_up(x)
         x.forget_sleep()
         scan = poll.poll(bound, bool(want[TX]), bool(want[RX]), x.port_sync, x.port_sync, self.switches)
         polled, failed = x.run(scan)
@@ -344,14 +347,16 @@ class World(CsbCalls):
         Raises ``LookupError`` for a port or side there is not.
         """
         self._port(port, side)
+        x = Execution(self._s, -1, choose, self.switches)
         if side == "wire":
-            return Result(fired=tuple(wire.arrive(self._s, port, (data,), choose)))
-        fired, ring = host.transmit(self._s, port, data, choose, self.switches)
-        if ring:
-            x = Execution(self._s, -1, choose, self.switches)
-            run(notify(ring), x)
-            fired = [*fired, *x.fired]
-        return Result(fired=tuple(fired))
+            x.fired.extend(wire.arrive(self._s, port, (data,), choose))
+        else:
+            fired, ring = host.transmit(self._s, port, data, choose, self.switches)
+            x.fired.extend(fired)
+            if ring:
+                run(notify(ring), x)
+        bwrap.catch_up(x)
+        return Result(fired=tuple(x.fired))
 
     def frames(self, port: str, side: str) -> list[bytes]:
         """What came out at a port's ``wire`` or ``host`` side since the last look, oldest first."""
@@ -412,6 +417,7 @@ class World(CsbCalls):
             if count:
                 x.fired.append(wire.ARRIVE if k.t == RX else wire.COMPLETE)
                 run(interrupt(name, count), x)
+        bwrap.catch_up(x)
         return tuple(x.fired)
 
     def owed(self) -> list[tuple[str, str]]:

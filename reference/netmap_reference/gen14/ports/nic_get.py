@@ -38,6 +38,7 @@ OVERRUN = rule(
     source=f"{NETMAP_C}:1654-1663",
     switch=HOST_RINGS_OVERRUN,
 )
+PERSISTENT = rule("14/register/persistent", clause="14.switch.persistent", source=f"{NETMAP_C}:1635-1652")
 HOST_ONLY = rule("14/register/host-only", clause="14.register.names", source=f"{GENERIC_C}:1086-1089")
 NO_PORT = rule("14/register/no-such-port", clause="14.register.names", source=f"{NETMAP_C}:1641-1645")
 
@@ -50,8 +51,13 @@ def find(asked: Asked) -> str:
     if na is None or na.interface == GONE:
         fired.append(NO_PORT)
         raise Refused("ENXIO")
+    if na.kind == "persistent":
+        fired.append(PERSISTENT)
+        check_mem(na, req)
+        return na.name
     if na.kind != "nic":
-        raise NotModelled("14/register/persistent", f"{na.name} is a port made for its pipes")
+        fired.append(NO_PORT)
+        raise Refused("ENXIO")
     if s.ports[na.name].host_only:
         fired.append(HOST_ONLY)
         raise Refused("EINVAL")

@@ -268,11 +268,3 @@ OPS = PortOps(
     kept=kept_by_peer,
     offsets=any_offsets,
 )
-
-
-def parent_destroy(s: System, name: str, fired: list[str], put_adapter: Callable[[str], None]) -> None:
-    """A port that was made for its pipes goes with the last of them."""
-    fired.append(PARENT_GONE)
-
-
-PARENT_OPS = PortOps(destroy=parent_destroy)

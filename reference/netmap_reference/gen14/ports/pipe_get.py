@@ -17,6 +17,7 @@ from ..failure import may_fail, point
 from ..request import Request, Shape
 from ..state import Adapter, System
 from ..stop import GONE
+from ..switch import VpPort
 from . import nic_mode, vale_ports
 from .nic_get import check_mem
 from .ops import Asked
@@ -25,6 +26,7 @@ PIPE_C = request.PIPE_C
 
 PIPE_MODE = rule("14/register/pipe/mode", clause="14.pipe.modes", source=f"{PIPE_C}:688-691")
 PIPE_FOUND = rule("14/register/pipe/found", clause="14.pipe.ends", source=f"{PIPE_C}:730-746")
+PIPE_NONE = rule("14/register/pipe/none", clause="14.pipe.ends", source=f"{PIPE_C}:746-750")
 PIPE_MADE = rule("14/register/pipe/made", clause="14.pipe.ends", source=f"{PIPE_C}:752-850")
 NESTED = rule("14/register/pipe/below-pipe", clause="14.pipe.nested", source=f"{PIPE_C}:693-707,730-746")
 PARENT_MADE = rule("14/register/pipe/parent-made", clause="14.pipe.parent", source=f"{PIPE_C}:693-722")
@@ -81,6 +83,9 @@ def _pipe(asked: Asked, port: request.PortName) -> str:
     if master in parent.pipes:
         fired.append(PIPE_FOUND)
         return mine
+    if not asked.create:
+        fired.append(PIPE_NONE)
+        raise Refused("ENODEV")
     if master in s.adapters or slave in s.adapters:
         raise NotModelled("14/register/pipe/same-name", f"an end of {req.name} is called like another port")
     step = request.pipe_shape(shape, parent.tx_slots, parent.rx_slots)
@@ -172,6 +177,7 @@ def _make_parent(s: System, req: Request, name: str, asked: Shape, fired: list[s
         shape.rx_rings,
         shape.tx_slots,
         shape.rx_slots,
+        vp=VpPort(),
     )
     fired.extend((*step.fired, PARENT_MADE))
     return shape

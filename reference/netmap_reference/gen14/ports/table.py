@@ -11,7 +11,7 @@ from netmap_spec.abi import api14
 from ...core.step import rule
 from ..bind import Refused
 from ..state import Adapter
-from . import monitor_ends, nic_get, nic_mode, null, pipe_ends, pipe_get, vale_ports
+from . import bwrap, monitor_ends, nic_get, nic_mode, null, pipe_ends, pipe_get, vale_ports
 from .ops import Asked, Finder, PortOps
 
 OLD_MODE = rule("14/register/mode/pipe", clause="14.register.names", source=f"{nic_get.NETMAP_C}:1583-1588")
@@ -21,9 +21,11 @@ OPS: dict[str, PortOps] = {
     "nic": nic_mode.OPS,
     "null": null.OPS,
     "pipe": pipe_ends.OPS,
-    "persistent": pipe_ends.PARENT_OPS,
+    "persistent": vale_ports.PERSISTENT_OPS,
     "monitor": monitor_ends.OPS,
     "vale": vale_ports.OPS,
+    "bwrap": bwrap.OPS,
+    "bwrap-host": bwrap.OPS,
 }
 
 

@@ -110,6 +110,7 @@ class Fragment:
 
     ``bad``: it has no bytes. ``mixed``: whether its bytes are in a buffer or at ``ptr`` was answered in two
     ways, so that an address of the application is used as one of the kernel, or the other way round.
+    ``data``: its bytes, when they are in no slot of a program.
     """
 
     buf_idx: int
@@ -118,6 +119,7 @@ class Fragment:
     ptr: int = 0
     bad: bool = False
     mixed: bool = False
+    data: bytes | None = None
 
     @property
     def indirect(self) -> bool:
@@ -348,16 +350,16 @@ def _forward(ring: str, k: Kring, batch: int, switches: frozenset[str]) -> Proto
         chain = []
         if taken >= batch:
             yield Fired(BATCH_FULL)
-            yield from _flush(ring, packets, switches)
+            yield from flush(ring, packets, switches)
             packets, taken = [], 0
     if chain:
         yield Fired(TRUNCATED)
         packets.append(tuple(chain))
     if packets:
-        yield from _flush(ring, packets, switches)
+        yield from flush(ring, packets, switches)
 
 
-def _flush(ring: str, packets: list[Packet], switches: frozenset[str]) -> Protocol:
+def flush(ring: str, packets: list[Packet], switches: frozenset[str]) -> Protocol:
     """Find where each packet of a batch goes, then serve one receive ring after the other."""
     good: list[Packet] = []
     for packet in packets:
@@ -387,7 +389,11 @@ def _flush(ring: str, packets: list[Packet], switches: frozenset[str]) -> Protoc
         if not target_ring:
             yield Fired(CLOSED)
             continue
-        yield from deliver(ring, target_ring, tuple(good[i] for i in queue.packets))
+        packets_there = tuple(good[i] for i in queue.packets)
+        if (yield Do("vale-outside", (target_ring,))):
+            yield Do("vale-transmit", (ring, target_ring, packets_there))
+        else:
+            yield from deliver(ring, target_ring, packets_there)
 
 
 def deliver(ring: str, to: str, packets: tuple[Packet, ...]) -> Protocol:

@@ -18,7 +18,7 @@ from ..offsets import get_offset
 from ..ring import nm_next
 from ..state import RX, KringState, ring_name
 from ..switch import NOPORT, Bridge, Head, VpPort
-from . import vale
+from . import offload, vale
 from .vale import Fragment, Packet
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def fragment_bytes(x: Execution, ring: str, f: Fragment, length: int) -> bytes |
     """``length`` bytes from a fragment's start, ``None`` when they cannot be read."""
     if f.bad:
         return b""
+    if f.data is not None:
+        return f.data[:length]
     if f.indirect:
         return user_bytes(x, f.ptr, length)
     a = _memory(x, ring)
@@ -174,7 +176,9 @@ def ring(x: Execution, sender: str, port: int, number: int) -> str:
     """The receive ring to serve, empty when nobody has opened it."""
     na = x.s.adapters[bridge_of(x, sender).at(port)]
     k = x.s.krings.get(ring_name(na.name, RX, number))
-    if not na.on or k is None or k.ring < 0 or not k.on:
+    wraps = na.vp is not None and na.vp.below
+    closed = k is None or not k.on or (k.ring < 0 and not wraps)
+    if not na.on or k is None or closed:
         return ""
     return k.name
 
@@ -184,23 +188,33 @@ def needed(x: Execution, sender: str, to: str, packets: tuple[Packet, ...]) -> t
 
     As written (HOLES) all of them, whatever becomes of fragments that cannot be copied.
     """
+    source, target = _vp(x, sender), _vp(x, to)
+
+    def slots(packets: tuple[Packet, ...]) -> int:
+        """Slots for these packets, more when they may have to be cut."""
+        whole = sum(len(p) for p in packets)
+        return offload.slots_needed(whole, source.mfs, target.mfs) if source.hdr != target.hdr else whole
+
     if vale.HOLES in x.switches:
-        return packets, sum(len(p) for p in packets)
+        return packets, slots(packets)
     size = _memory(x, to).buf_size - x.s.krings[to].offset.max
     fitting = []
     for packet in packets:
-        if any(f.len > size for f in packet):
+        if source.hdr == target.hdr and any(f.len > size for f in packet):
             x.fired.append(OVERSIZE)
         elif any(f.indirect and user_bytes(x, f.ptr, f.len) is None for f in packet):
             x.fired.append(PART_UNREADABLE)
         else:
             fitting.append(packet)
-    return tuple(fitting), sum(len(p) for p in fitting)
+    return tuple(fitting), slots(tuple(fitting))
 
 
 def put(x: Execution, sender: str, to: str, at: int, packet: Packet, room: int) -> int:
     """Copy a packet into the receiver's slots from ``at`` on; how many it took."""
     k = x.s.krings[to]
+    source, target = _vp(x, sender), _vp(x, to)
+    if source.hdr != target.hdr:
+        return _put_across(x, sender, k, at, packet, room)
     rest = len(packet) > 1 and x.chosen_once("counts_rest", "vale.counts-rest")
     for number, f in enumerate(packet):
         step = vale.received_flags(len(packet), number, rest)
@@ -208,6 +222,34 @@ def put(x: Execution, sender: str, to: str, at: int, packet: Packet, room: int) 
         _copy(x, sender, k, at, f, step.state)
         at = nm_next(at, k.pos.n - 1)
     return len(packet)
+
+
+def _put_across(x: Execution, sender: str, k: KringState, at: int, packet: Packet, room: int) -> int:
+    """Copy a packet to a port with another header, with the offloads that are left to do."""
+    source, target = _vp(x, sender), _vp(x, k.name)
+    a = _memory(x, k.name)
+    parts = tuple(fragment_bytes(x, sender, f, f.len) or b"" for f in packet)
+    step = offload.cross(
+        parts, source.hdr, target.hdr, target.mfs, a.buf_size, room, packet[0].indirect, x.switches
+    )
+    x.fired.extend(step.fired)
+    if not step.outcome.ok:
+        raise Faulted(step.outcome.detail)
+    slots = step.state.slots
+    rest = len(slots) > 1 and not step.state.segments and x.chosen_once("counts_rest", "vale.counts-rest")
+    region, ring_at = x.s.regions[a.id], bind.ring_at(x.s, k)
+    for number, data in enumerate(slots):
+        flags = 0
+        if not step.state.segments:
+            told = vale.received_flags(len(slots), number, rest)
+            x.fired.extend(told.fired)
+            flags = told.state
+        slot = memory.read_slot(region, ring_at, at)
+        start = a.buf_offset(a.safe_index(slot.buf_idx))
+        region.write(start, data[: region.size - start])
+        memory.write_slot(region, ring_at, at, replace(slot, len=len(data), flags=flags))
+        at = nm_next(at, k.pos.n - 1)
+    return len(slots)
 
 
 def _copy(x: Execution, sender: str, k: KringState, at: int, f: Fragment, flags: int) -> None:

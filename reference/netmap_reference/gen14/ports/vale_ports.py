@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from netmap_spec.abi import api14
+
 from ...core.effects import Protocol
 from ...core.memory import Region
 from ...core.outcome import OK, Outcome, errno
@@ -19,14 +21,19 @@ from ..bind import Refused, free_number, hold, memory_put
 from ..request import Shape
 from ..state import RX, TX, Adapter, KringState, System
 from ..switch import Bridge, VpPort
-from . import vale
+from . import pipe_ends, vale
 from .ops import Asked, PortOps, any_offsets, register, unregister
 
 if TYPE_CHECKING:
     from ..execute import Execution
 
+NETMAP_C = request.NETMAP_C
 BDG_C = switch.BDG_C
 VALE_C = switch.VALE_C
+
+#: A persistent port that a program binds is not found by its name on the switch any more.
+RENAMED = "14.vale-persistent-renamed"
+AS_WRITTEN = frozenset({RENAMED})
 
 _FOUND = "14.switch.ports"
 FOUND = rule("14/vale-port/find/found", clause=_FOUND, source=f"{BDG_C}:421-433")
@@ -37,6 +44,11 @@ SHAPED = rule("14/vale-port/make/shape", clause="14.switch.port-sizes", source=f
 SHARED = rule("14/vale-port/make/given-memory", clause="14.switch.port-memory", source=f"{VALE_C}:1211-1217")
 OWN = rule("14/vale-port/make/own-memory", clause="14.switch.port-memory", source=f"{VALE_C}:1211-1217")
 LEASES = rule("14/vale-port/krings/leases", clause="14.vale.lease", source=f"{VALE_C}:424-458")
+BUSY = rule("14/vale-port/bind/attached", clause="14.switch.attach", source=f"{NETMAP_C}:2843-2846")
+NO_HEADER = rule("14/vale-port/bind/header", clause="14.vale.header-length", source=f"{NETMAP_C}:2848-2853")
+LOST = rule(
+    "14/vale-port/bind/renamed", clause="14.switch.attach", source=f"{NETMAP_C}:761-768", switch=RENAMED
+)
 LEFT = rule("14/vale-port/destroy/detached", clause=_FOUND, source=f"{VALE_C}:398-419")
 
 
@@ -178,6 +190,30 @@ def _unmake(s: System, name: str) -> None:
     memory_put(s, na.mem)
 
 
+def attached(s: System, name: str) -> str:
+    """The adapter that stands in for an interface on a switch, empty for none."""
+    wraps = (na for na in s.adapters.values() if na.kind == switch.BWRAP)
+    return next((na.name for na in wraps if na.vp and na.vp.below == name), "")
+
+
+def may_bind(asked: Asked, name: str) -> None:
+    """EBUSY for an interface that is attached, EIO for a program that does not know of the port's header.
+
+    As written (RENAMED) a persistent port goes by its interface's name from now on.
+    """
+    s, fired = asked.s, asked.fired
+    na = s.adapters[name]
+    if na.kind in (switch.BWRAP, switch.BWRAP_HOST) or attached(s, name):
+        fired.append(BUSY)
+        raise Refused("EBUSY")
+    if na.vp is not None and na.vp.hdr and not asked.req.has(api14.NR_ACCEPT_VNET_HDR):
+        fired.append(NO_HEADER)
+        raise Refused("EIO")
+    if RENAMED in asked.switches and na.kind == "persistent" and na.fds == 0 and na.label:
+        s.adapters[name] = replace(na, label="")
+        fired.append(LOST)
+
+
 def krings_create(s: System, name: str, fired: list[str]) -> None:
     """The port's krings; its receive rings can be leased from."""
     bind.krings_create(s, s.adapters[name], fired)
@@ -200,6 +236,14 @@ def destroy(s: System, name: str, fired: list[str], put: Callable[[str], None]) 
         fired.append(LEFT)
 
 
+def persistent_destroy(s: System, name: str, fired: list[str], put: Callable[[str], None]) -> None:
+    """An interface that was a port leaves its switch; one made for pipes went with the last of them."""
+    destroy(s, name, fired, put)
+    vp = s.adapters[name].vp
+    if vp is None or not vp.lasting:
+        fired.append(pipe_ends.PARENT_GONE)
+
+
 OPS = PortOps(
     krings_create=krings_create,
     register=register,
@@ -207,4 +251,11 @@ OPS = PortOps(
     sync=sync,
     destroy=destroy,
     offsets=any_offsets,
+)
+PERSISTENT_OPS = PortOps(
+    krings_create=krings_create,
+    register=register,
+    unregister=unregister,
+    sync=sync,
+    destroy=persistent_destroy,
 )
