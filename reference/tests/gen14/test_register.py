@@ -210,19 +210,43 @@ def test_the_second_end_of_a_pair_asks_for_more_host_rings(
 # --- what the model does not have ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("fields", "rule"),
-    [
-    ],
-)
-def test_what_is_not_modelled_says_so(bench: Callable[..., Any], fields: dict[str, Any], rule: str) -> None:
+def test_what_is_not_modelled_says_so(bench: Callable[..., Any]) -> None:
+    """A master end whose name is that of the slave end of a pipe below a pipe."""
     b = bench()
-    b.world.open("A")
+    b.bind("A", "y{a{b")
+    b.world.open("B")
     before = b.world.key()
     with pytest.raises(NotModelled) as error:
-        b.world.register("A", fields, b.choose)
-    assert error.value.rule == rule
+        b.world.register("B", {"name": "y{a}b"}, b.choose)
+    assert error.value.rule == "14/register/pipe/same-name"
     assert b.world.key() == before
+
+
+@pytest.mark.parametrize(("switches", "kind"), [(readings.CONTRACT, "OK"), (readings.AS_WRITTEN, "FAULT")])
+def test_the_other_end_of_a_pipe_above_is_bound_first(
+    bench: Callable[..., Any], switches: frozenset[str], kind: str
+) -> None:
+    """14.pipe.nested, deviation 14.pipe-bound-without-krings"""
+    b = bench(switches=switches)
+    b.bind("A", "x}1{2")
+    assert b.try_bind("B", "x{1").outcome.kind == kind
+
+
+def test_a_pipe_above_stays_with_what_is_below(bench: Callable[..., Any]) -> None:
+    """14.pipe.nested"""
+    b = bench()
+    b.bind("A", "x}1")
+    b.bind("B", "x{1{2")
+    b.close("A")
+    assert {"x{1", "x}1", "x{1{2", "x{1}2"} <= set(b.world.system().adapters)
+    b.bind("A", "x}1")
+    b.bind("C", "x{1")
+    b.send("C", b"through")
+    b.world.rxsync("A", b.choose)
+    assert b.unread("A") == [b"through"]
+    for fd in "BAC":
+        b.close(fd)
+    assert (dict(b.world.system().adapters), list(b.world.system().allocators)) == ({}, [1])
 
 
 def test_ports_that_make_no_sense(bench: Callable[..., Any]) -> None:
