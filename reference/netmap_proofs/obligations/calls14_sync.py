@@ -283,16 +283,23 @@ obligation(
 
 def notify_body(p: Proof, notifying: Make, interrupt: Make) -> None:
     users, before, count = p.integer("users", 0), p.integer("announced", 0), p.integer("count", 1)
-    memory = {(R, "si_users"): users, (R, "si"): "port", (R, "announced"): before}
-    done = alone(p, notifying, R, memory=memory)
-    several = users > 0
-    p.goal("who waits for the ring is woken", done.of(Wake)[0] == Wake(R))
-    shared = [Wake("port")] if several else []
-    p.goal("who waits for several rings is woken, when there are any", done.of(Wake)[1:] == shared)
-    told = alone(p, interrupt, R, count, memory=memory)
+    watched, go_on = p.truth("a monitor looks first"), p.truth("there is something left")
+    memory = {
+        (R, "si_users"): users,
+        (R, "si"): "port",
+        (R, "announced"): before,
+        (R, "intercepted"): watched,
+    }
+    do: Answers = {"look": lambda words, args: go_on}
+    done = alone(p, notifying, R, memory=memory, do=do)
+    several, silent = users > 0, watched and not go_on
+    p.goal("a monitor looks before anybody is woken", (done.done("look") == [(R,)]) == watched)
+    woken = [] if silent else [Wake(R), *([Wake("port")] if several else [])]
+    p.goal("who waits for the ring is woken, and who waits for several", done.of(Wake) == woken)
+    told = alone(p, interrupt, R, count, memory=memory, do=do)
     p.goal("an interrupt tells of so many more", told.memory[R, "announced"] == before + count)
-    kinds = [type(e) for e in told.of(WriteKernel, Wake)]
-    p.goal("it tells before it wakes", kinds[0] == WriteKernel, told.of(Wake) == done.of(Wake))
+    p.goal("it tells before it wakes", isinstance(told.of(WriteKernel, Do, Wake)[0], WriteKernel))
+    p.goal("and wakes as any other", told.of(Wake) == woken)
 
 
 obligation(
