@@ -42,8 +42,11 @@ def read_report(output: str) -> Report:
     return Report(confirmed, False, "; ".join(lines) or "no report")
 
 
-def check(function: Callable[..., Any]) -> Report:
-    """CrossHair's verdict on the contract in the docstring of a module's function."""
+def check(function: Callable[..., Any], timeout: int = CONDITION_TIMEOUT) -> Report:
+    """CrossHair's verdict on the contract in the docstring of a module's function.
+
+    ``timeout`` is its budget for the condition, in seconds.
+    """
     target = f"{function.__module__}.{function.__name__}"
     command = [
         sys.executable,
@@ -52,7 +55,7 @@ def check(function: Callable[..., Any]) -> Report:
         "check",
         "--report_all",
         "--analysis_kind=PEP316",
-        f"--per_condition_timeout={CONDITION_TIMEOUT}",
+        f"--per_condition_timeout={timeout}",
         target,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -10,8 +10,8 @@ branch         the branches of an ``if``, of a conditional or of a loop's test s
 store          one field left out of a ``replace(...)``
 =============  =====================================================================
 
-Docstrings, annotations and the ids of rules stay as they are. A mutant's id is made of the words that
-change, not of line numbers, so that it lives as long as they do.
+Docstrings, annotations, the ids of rules and the source lines that a log line or a fault cites stay as they
+are. A mutant's id is made of the words that change, not of line numbers, so that it lives as long as they do.
 """
 
 from __future__ import annotations
@@ -134,9 +134,19 @@ def _walk(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
         for at, each in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
                 continue
+            if isinstance(each, ast.Call) and _cites_lines(each):
+                continue
             if isinstance(each, ast.AST):
                 yield node, field, at
                 yield from _walk(each)
+
+
+def _cites_lines(call: ast.Call) -> bool:
+    """A log line, or a fault, with the source lines it stands for."""
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    first = call.args[0] if call.args else None
+    said = first.value if isinstance(first, ast.Constant) else ""
+    return name in ("fault", "faults") or (name == "Do" and said in ("log", "fault"))
 
 
 def _held(node: ast.AST, field: str, at: int | None) -> ast.AST:
