@@ -84,6 +84,17 @@ def test_a_rule_that_tells_of_a_condition_makes_it_false() -> None:
     )
 
 
+def test_a_failure_point_never_fails() -> None:
+    same(
+        "def f(s):\n may_fail(s, R, fired)\n s.a = 1\n if failure.fails(s, S):\n  s.b = 2",
+        "def f(s):\n False\n s.a = 1\n if failure.fails(s, S):\n  s.b = 2",
+    )
+    same(
+        "def f(s):\n if failure.fails(s, R, fired):\n  return 1\n return 2",
+        "def f(s):\n if False:\n  return 1\n return 2",
+    )
+
+
 def test_a_choice_between_two_rules_by_a_switch_is_fixed_to_the_other() -> None:
     same(
         "def f(switches):\n a = S1 in switches\n yield Fired(T if a else R)\n yield Write(a)",

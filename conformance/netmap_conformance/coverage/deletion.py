@@ -18,6 +18,7 @@ form of that place:
                        Where no effect follows, the rule tells what was done: the effects before it in its
                        block are left out, back to the rule fired before. What is read or computed stays, and
                        so does the way out.
+``may_fail(s, P)``      The failure point that stands for the rule never fails; likewise ``fails(s, P)``.
 ``A if c else B``       When ``c`` is whether a switch is set, it is fixed to what makes the other one fire.
                        Otherwise the effects are left out when ``c`` selects the deleted one.
 
@@ -30,6 +31,8 @@ import ast
 import copy
 import itertools
 from dataclasses import dataclass, field
+
+from netmap_reference.gen14.failure import rule_of
 
 from .statements import FIRES, Block, effects, ends, fires_any, is_effect, locks, state, walk
 
@@ -53,18 +56,19 @@ class Names:
 
 
 def constants(tree: ast.Module) -> dict[str, str]:
-    """Constant -> rule id for every ``NAME = rule("ID", …)`` of a module."""
+    """Constant -> rule id for every ``NAME = rule("ID", …)`` or ``NAME = point("ID", …)`` of a module."""
     found: dict[str, str] = {}
     for node in tree.body:
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.value, ast.Call)
             and isinstance(node.value.func, ast.Name)
-            and node.value.func.id == "rule"
+            and node.value.func.id in ("rule", "point")
             and isinstance(node.value.args[0], ast.Constant)
             and isinstance(node.targets[0], ast.Name)
         ):
-            found[node.targets[0].id] = str(node.value.args[0].value)
+            named = str(node.value.args[0].value)
+            found[node.targets[0].id] = rule_of(named) if node.value.func.id == "point" else named
     return found
 
 
@@ -127,6 +131,22 @@ class _Replaced(ast.NodeTransformer):
         return super().generic_visit(node)
 
 
+class _NeverFails(ast.NodeTransformer):
+    """A failure point is passed as if no plan could name it."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.count = 0
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if name in ("may_fail", "fails") and any(self.names.means(a) for a in node.args):
+            self.count += 1
+            return ast.Constant(False)
+        return node
+
+
 class _Deleter:
     """Deletes the rule from one function; nested functions are functions of their own."""
 
@@ -141,6 +161,9 @@ class _Deleter:
     def run(self) -> None:
         if self.switch and self._unset():
             return
+        points = _NeverFails(self.names)
+        points.visit(self.function)
+        self.count += points.count
         self._flip()
         original = copy.deepcopy(self.returns)
         ended = ends(self.function.body)

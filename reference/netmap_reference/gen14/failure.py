@@ -62,9 +62,13 @@ def point(name: str, errno: str, *, source: str, clause: str = "14.failure.errno
     """Register a failure point, at import time. Raises ``ValueError`` when the name is taken."""
     if name in POINTS:
         raise ValueError(f"failure point {name} is registered twice")
-    id = f"14/failure/{name.replace('.', '/')}"
-    POINTS[name] = found = Point(name, errno, rule(id, clause=clause, source=source))
+    POINTS[name] = found = Point(name, errno, rule(rule_of(name), clause=clause, source=source))
     return found
+
+
+def rule_of(name: str) -> str:
+    """The rule that fires when the point of this name fails."""
+    return f"14/failure/{name.replace('.', '/')}"
 
 
 @dataclass(frozen=True, slots=True)
