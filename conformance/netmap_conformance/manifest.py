@@ -61,6 +61,7 @@ CAPABILITIES = {
     "parameters": "module parameters can be set",
     "injection": "an internal step of the next request can be made to fail",
     "io": "read and write can be called on a descriptor",
+    "kqueue": "a descriptor can be waited for through a kqueue",
     "threads": "one thread may sleep in poll while another calls",
     "processes": "another process can open the device, and be killed",
     "fork": "a child process inherits the descriptors and mappings of its parent",

@@ -42,6 +42,7 @@ FORMS = {
     "poll": "poll H EVENTS MS",
     "select": "select H EVENTS MS",
     "epoll": "epoll H EVENTS MS",
+    "kqueue": "kqueue H EVENTS MS",
     "csbset": "csbset H INDEX field=value …",
     "kick": "kick H INDEX",
     "irq": "irq H INDEX MS",
@@ -74,6 +75,7 @@ OPS = {
     "ginfo": "legacy",
     "select": "poll",
     "epoll": "poll",
+    "kqueue": "poll",
     "store": "bytes",
 }
 
@@ -443,6 +445,7 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "poll": (_make_poll("poll"), 3, 3),
     "select": (_make_poll("select"), 3, 3),
     "epoll": (_make_poll("epoll"), 3, 3),
+    "kqueue": (_make_poll("kqueue"), 3, 3),
     "csbset": (_make_csbset, 3, 9),
     "kick": (_make_indexed("index"), 2, 2),
     "irq": (_make_indexed("index", "timeout_ms"), 3, 3),

@@ -39,7 +39,7 @@ host_rx_rings options``
     a run of bytes; exchange two slots' buffers and set NS_BUF_CHANGED on both.
 ``show`` · ``slots ring index count`` · ``bytes ring index offset count``
     only look; ``bytes`` reads ``count`` bytes when it has no ``hex``.
-``txsync`` · ``rxsync`` · ``poll events timeout_ms how`` (``how``: poll, select or epoll)
+``txsync`` · ``rxsync`` · ``poll events timeout_ms how`` (``how``: poll, select, epoll or kqueue)
 ``frame port side hex`` (the environment delivers a frame to the wire or host side) · ``frames port side``
     (collect what came out there) · ``link port up`` (its interface) ·
     ``reset port`` (its device starts again) · ``detach port`` (its driver goes) ·

@@ -255,7 +255,11 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "txsync": lambda c, call, choose, actor: c.world.txsync(call.fd, choose, actor),
     "rxsync": lambda c, call, choose, actor: c.world.rxsync(call.fd, choose, actor),
     "poll": lambda c, call, choose, actor: c.world.poll(
-        call.fd, frozenset(call.args.get("events", ())) - {"et"}, choose, actor
+        call.fd,
+        frozenset(call.args.get("events", ())) - {"et"},
+        choose,
+        actor,
+        str(call.args.get("how", "")),
     ),
     "read": lambda c, call, choose, actor: c.world.read(call.fd, actor),
     "write": lambda c, call, choose, actor: c.world.write(call.fd, actor),

@@ -285,7 +285,11 @@ class ReferenceTarget(Api14Target):
 
     def _scan(self, call: Call) -> Return | None:
         result = self._world.poll(
-            call.fd, frozenset(call.args.get("events", ())), self._policy, self._process(call)
+            call.fd,
+            frozenset(call.args.get("events", ())),
+            self._policy,
+            self._process(call),
+            str(call.args.get("how", "")),
         )
         if result.asleep:
             return None

@@ -22,11 +22,14 @@ from .ring import CONTRACT, Kring
 from .sync import PortSync, Synced, rxsync_ring, txsync_ring
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+FREEBSD_C = "luigirizzo/netmap:sys/dev/netmap/netmap_freebsd.c@89607e14"
 NETMAP_H = "luigirizzo/netmap:sys/net/netmap.h@89607e14"
 
 #: NR_DO_RX_POLL is accepted and has no effect.
 DO_RX_POLL_IGNORED = "14.do-rx-poll-ignored"
-AS_WRITTEN = frozenset({DO_RX_POLL_IGNORED})
+#: In FreeBSD's cheap round a descriptor without receive rings is always ready for packets.
+READY_WITHOUT_RINGS = "14.poll-ready-without-rings"
+AS_WRITTEN = frozenset({DO_RX_POLL_IGNORED, READY_WITHOUT_RINGS})
 
 _READY = "14.poll.ready"
 TX_READY = rule("14/poll/tx/ready", clause=_READY, source=f"{NETMAP_C}:3834-3838")
@@ -48,11 +51,18 @@ RX_FLAG_IGNORED = rule(
     source=f"{NETMAP_C}:3855-3862",
     switch=DO_RX_POLL_IGNORED,
 )
+ERROR_UNTOLD = rule("14/poll/kqueue/error-untold", clause="14.poll.kqueue", source=f"{FREEBSD_C}:1361-1379")
+NO_RINGS = rule(
+    "14/poll/lock-free/no-rings", clause=_READY, source=f"{NETMAP_C}:3757-3777", switch=READY_WITHOUT_RINGS
+)
+FILTER_UNBOUND = rule("14/poll/kqueue/unbound", clause="14.poll.kqueue", source=f"{FREEBSD_C}:1411-1433")
 UNBOUND = rule("14/poll/unbound", clause="14.poll.unbound", source=f"{NETMAP_C}:3701-3703")
 BUSY = rule("14/poll/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3815-3816,3868-3869")
 STOPPED = rule("14/poll/stopped", clause="14.poll.stopped", source=f"{NETMAP_C}:3815-3816,3868-3869")
-LOCK_FREE_TX = rule("14/poll/lock-free/tx", clause=_READY, source=f"{NETMAP_C}:3737-3756")
-LOCK_FREE_RX = rule("14/poll/lock-free/rx", clause=_READY, source=f"{NETMAP_C}:3757-3777")
+IN, OUT = frozenset({"in", "rdnorm"}), frozenset({"out", "wrnorm"})
+_FIRST = "14.poll.syncs-ready"
+LOCK_FREE_TX = rule("14/poll/lock-free/tx", clause=_FIRST, source=f"{NETMAP_C}:3737-3756")
+LOCK_FREE_RX = rule("14/poll/lock-free/rx", clause=_FIRST, source=f"{NETMAP_C}:3757-3777")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,19 @@ def ready(cur: int, tail: int) -> bool:
     return cur != tail
 
 
+def revents(polled: Polled, want: frozenset[str], how: str = "") -> Step[frozenset[str]]:
+    """The events a scan ends with, of those that were wanted, and ``err``.
+
+    An event filter of a kqueue (``how`` is ``kqueue``) has no word for an error.
+    """
+    found = frozenset(e for e in want if (polled.tx and e in OUT) or (polled.rx and e in IN))
+    if polled.error and how == "kqueue":
+        return Step(found, (ERROR_UNTOLD,))
+    if polled.error:
+        return Step(found | {"err"})
+    return Step(found)
+
+
 def flush_needed(want_tx: bool, send_down: bool, head: int, hwcur: int) -> Step[bool]:
     """Must poll sync this transmit ring?
 
@@ -111,7 +134,7 @@ def poll(
     tx = rx = error = False
     still_tx, still_rx = want_tx, want_rx
     if lock_free:
-        tx, rx = yield from _look(fd, want_tx, want_rx)
+        tx, rx = yield from look(fd, want_tx, want_rx, switches)
         still_tx, still_rx = want_tx and not tx, want_rx and not rx
     else:
         yield from _record(fd.si_rx)
@@ -195,9 +218,13 @@ def _unasked(fd: Bound, port: PortSync, switches: frozenset[str]) -> Protocol:
     return error
 
 
-def _look(fd: Bound, want_tx: bool, want_rx: bool) -> Protocol:
+def look(fd: Bound, want_tx: bool, want_rx: bool, switches: frozenset[str] = CONTRACT) -> Protocol:
     """FreeBSD's cheap round: what the shared page alone says. Unseen room is enough for transmit; receive
-    must go on to a sync when a ring has nothing unseen or has released slots to give back."""
+    must go on to a sync when a ring has nothing unseen or has released slots to give back.
+
+    As written (READY_WITHOUT_RINGS) a descriptor without receive rings has none of which that could be
+    said, and so always has packets.
+    """
     tx = rx = False
     if want_tx:
         for ring in fd.tx:
@@ -207,7 +234,10 @@ def _look(fd: Bound, want_tx: bool, want_rx: bool) -> Protocol:
                 yield Fired(LOCK_FREE_TX)
                 tx = True
                 break
-    if want_rx:
+    if want_rx and not fd.rx and READY_WITHOUT_RINGS in switches:
+        yield Fired(NO_RINGS)
+        rx = True
+    elif want_rx and fd.rx:
         rx = True
         for ring in fd.rx:
             cur = yield ReadUser((ring, "cur"))

@@ -30,6 +30,7 @@ from .execute import Execution
 from .libraries import program
 from .notify import interrupt, notify
 from .overlap import Overlap
+from .poll import Bound
 from .ports import bwrap, host, interface, wire
 from .ports.driver import DRIVERS
 from .ports.wire import Wire
@@ -43,8 +44,6 @@ LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 MMAP = rule("14/mmap/mapped", clause="14.memory.mmap", source=f"{LINUX_C}:1341-1390")
 MMAP_UNBOUND = rule("14/mmap/unbound", clause="14.memory.mmap", source=f"{LINUX_C}:1356-1358")
 MMAP_BEYOND = rule("14/mmap/beyond", clause="14.memory.mmap", source=f"{LINUX_C}:1366-1370")
-
-_EVENTS = {TX: frozenset({"out", "wrnorm"}), RX: frozenset({"in", "rdnorm"})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,38 +301,46 @@ class World(CsbCalls):
             return Result(errno("EINVAL"), (*x.fired, sync.REJECTED_EINVAL))
         return Result(fired=(*x.fired, sync.REJECTED_OK) if rejected else tuple(x.fired))
 
-    def poll(self, fd: str, events: frozenset[str], choose: Choose, actor: str = "main") -> Result:
-        """One scan of poll with its second round. ``asleep`` when it found nothing and is now recorded."""
+    def poll(
+        self, fd: str, events: frozenset[str], choose: Choose, actor: str = "main", how: str = ""
+    ) -> Result:
+        """One scan of poll with its second round. ``asleep`` when it found nothing and is now recorded.
+
+        ``how`` is ``kqueue`` for the event filters of FreeBSD (READ for ``in``, WRITE for ``out``).
+        """
         file = self._file(fd, actor)
         if file is None:
             return Result(errno("EBADF"))
         f = self._s.files[file]
+        if how == "kqueue" and not f.adapter:
+            return Result(errno("EPERM"), (poll.FILTER_UNBOUND,))
         if not f.adapter or not self._s.adapters[f.adapter].on:
             return Result(fired=(poll.UNBOUND,), revents=frozenset({"err"}))
         if file in self._s.csbs:
             return Result(fired=(csb.POLL_ERROR,), revents=frozenset({"err"}))
         x = Execution(self._s, file, choose, self.switches)
         x.fired.extend(self._looked(choose))
-        bound = poll.Bound(
+        bound = Bound(
             self._bound(f, TX), self._bound(f, RX), f.selinfo[1], f.selinfo[0], f.tx_poll, f.rx_poll
         )
-        want = {t: events & _EVENTS[t] for t in (TX, RX)}
+        want_tx, want_rx = bool(events & poll.OUT), bool(events & poll.IN)
         bwrap.catch_up(x)
         x.forget_sleep()
-        scan = poll.poll(bound, bool(want[TX]), bool(want[RX]), x.port_sync, x.port_sync, self.switches)
+        looks = self._looks_first(file, bound, want_tx, want_rx, choose)
+        scan = poll.poll(bound, want_tx, want_rx, x.port_sync, x.port_sync, self.switches, looks)
         polled, failed = x.run(scan)
         if failed:
             return failed
-        revents: frozenset[str] = frozenset()
-        if polled.tx:
-            revents |= want[TX]
-        if polled.rx:
-            revents |= want[RX]
-        if polled.error:
-            revents |= {"err"}
-        if revents:
+        step = poll.revents(polled, events, how)
+        if step.state:
             x.forget_sleep()
-        return Result(fired=tuple(x.fired), revents=revents, asleep=not revents)
+        return Result(fired=(*x.fired, *step.fired), revents=step.state, asleep=not step.state)
+
+    def _looks_first(self, file: int, bound: Bound, want_tx: bool, want_rx: bool, choose: Choose) -> bool:
+        """Does poll answer from the shared page where it can? A system does so always, or never."""
+        x = Execution(self._s, file, choose, self.switches)
+        found = run(poll.look(bound, want_tx, want_rx, self.switches), x)
+        return any(found) and not x.chosen_once("syncs_ready", "poll.syncs-ready")
 
     def woken(self) -> frozenset[str]:
         """Descriptors recorded by a sleeping poll whose selinfo was woken since."""

@@ -19,7 +19,7 @@ SEED = 1489
 
 
 def test_nothing_breaks_in_contract_reading() -> None:
-    figures = run(generation(), 800, SEED, episode=200)
+    figures = run(generation(), 3000, SEED, episode=500)
     assert not figures.violations, f"seed {SEED}: {[str(v.broken) for v in figures.violations]}"
     assert not set(generation().unreachable) & set(figures.rules), "a rule said to be out of reach fired"
     assert set(generation().unreachable) <= generation().rules

@@ -275,8 +275,8 @@ ELSEWHERE = {
     "14/poll/unbound",
     "14/poll/busy",
     "14/poll/stopped",
-    "14/poll/lock-free/tx",
-    "14/poll/lock-free/rx",
+    "14/poll/kqueue/error-untold",
+    "14/poll/kqueue/unbound",
     "14/host/transmit/too-long",
     "14/host/transmit/passed",
 }

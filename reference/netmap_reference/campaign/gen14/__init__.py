@@ -22,15 +22,15 @@ CHAPTERS = (
     "14/host/",
     "14/interface/",
 )
-_LINUX = "the model's poll makes Linux's rounds, FreeBSD's are for proofs"
+_KQUEUE = "a campaign waits by poll, event filters have scenarios"
 _OFFSETS = "no descriptor of a campaign asks for offsets"
 _PARAMETERS = "module parameters are not set in a campaign"
 UNREACHABLE: dict[str, str] = {
     "14/nic/driver/changed": _PARAMETERS,
     "14/nic/driver/no-native": _PARAMETERS,
     "14/nic/register/mtu": "all ports have the usual MTU",
-    "14/poll/lock-free/tx": _LINUX,
-    "14/poll/lock-free/rx": _LINUX,
+    "14/poll/kqueue/error-untold": _KQUEUE,
+    "14/poll/kqueue/unbound": _KQUEUE,
 }
 
 

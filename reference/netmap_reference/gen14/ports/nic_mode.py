@@ -71,7 +71,11 @@ def choose_driver(s: System, na: Adapter, fired: list[str]) -> Adapter:
     peer = w.peer if driver.shares else ""
     if peer and s.adapters[peer].created and not s.ports[peer].driver.shares:
         raise NotModelled("14/nic/veth/mixed", f"{na.name} is native while {peer} is emulated")
-    before = [(n, s.adapters[n].peer, s.ports[n].driver) for n in (na.name, w.peer) if n in s.ports]
+    before = [
+        (n, s.adapters[n].peer, s.ports[n].driver)
+        for n in (na.name, w.peer)
+        if n in s.adapters and n in s.ports
+    ]
     failure.undo(s, "nic.driver", lambda: _put_back(s, before))
     if driver is not w.driver:
         fired.append(DRIVER)
