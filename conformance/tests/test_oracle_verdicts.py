@@ -17,7 +17,7 @@ from netmap_conformance.oracle import Finding, Judgement, Malformed, judge
 from netmap_conformance.runner import run
 from netmap_conformance.scn import parse_scn
 from netmap_conformance.targets.reference import ReferenceTarget
-from netmap_conformance.trace import Call, Event, Header, Return, See, Trace
+from netmap_conformance.trace import Call, Event, Header, Port, Return, See, Trace
 from netmap_spec import clauses
 
 PIPE = """
@@ -492,23 +492,30 @@ def test_a_deviation_without_a_reading_excuses_its_clause_and_ends_the_judgement
 # --- errors the contract leaves open ------------------------------------------------------------
 
 
-def sysctl(*errnos: str) -> Trace:
-    """A module parameter that cannot be laid out is refused, with these errors."""
+def laid_out(*errnos: str) -> Trace:
+    """Rings that cannot be laid out in whole pages are refused, with these errors."""
     trace = Trace(header=Header(netmap_trace=1, generation="14"), events=[])
-    for n, errno in enumerate(errnos, 1):
+    trace.header.ports = [Port(name="v0")]
+    trace.events += [
+        Call(n=1, op="sysctl", args={"name": "ring_size", "value": 65536 + 64}),
+        Return(of=1),
+        Call(n=2, op="open", fd="A"),
+        Return(of=2),
+    ]
+    for n, errno in enumerate(errnos, 3):
         trace.events += [
-            Call(n=n, op="sysctl", args={"name": "buf_size", "value": 1 << 24}),
+            Call(n=n, op="register", fd="A", args={"name": "v0"}),
             Return(of=n, ret=-1, errno=errno),
         ]
     return trace
 
 
 def test_an_open_error_may_be_chosen_but_not_changed() -> None:
-    judgement = judge(sysctl("ERANGE", "ERANGE"))
+    judgement = judge(laid_out("ERANGE", "ERANGE"))
     assert judgement.verdict == "PASS"
     assert judgement.choices == {"14.memory.rounding": "ERANGE"}
-    found = only(judge(sysctl("ERANGE", "EIO")))
-    assert (found.kind, found.clause, found.step) == ("VIOLATION", "14.memory.rounding", 2)
+    found = only(judge(laid_out("ERANGE", "EIO")))
+    assert (found.kind, found.clause, found.step) == ("VIOLATION", "14.memory.rounding", 4)
 
 
 def test_a_manifest_names_the_errors_of_its_system() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from netmap_reference.core.choice import Choose
@@ -168,6 +169,11 @@ def _mmap(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     return result
 
 
+def _useext(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    """The process looks at memory of its own; a descriptor that is bound has its region there."""
+    return _mmap(c, call, choose, actor) if c.bound(call.fd) else Result()
+
+
 def _remap(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     return _show(c, call, actor)
 
@@ -184,13 +190,21 @@ def _parse(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
 
 def _env(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     action = call.args.get("action")
-    if action in _HARMLESS or (action == "param" and "value" not in call.args):
+    if action in _HARMLESS:
         return Result()
     if action == "param":
-        return _parameter(c, str(call.args["name"]), str(call.args["value"]))
+        return _param(c, call, choose, actor)
     if action == "sh":
         return _shell(c, str(call.args["command"]))
     raise NotModelled(f"14/environment/{action}", call.text)
+
+
+def _param(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    """A module parameter is set, or read: what was set last comes back."""
+    name = str(call.args["name"])
+    result = _parameter(c, name, str(call.args["value"])) if "value" in call.args else Result()
+    value = c.world.parameter(name)
+    return replace(result, out={} if value is None else {"value": str(value)})
 
 
 def _parameter(c: Candidate, name: str, value: str) -> Result:
@@ -251,6 +265,7 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "parse": _parse,
     "mmap": _mmap,
     "remap": _remap,
+    "useext": _useext,
     "munmap": lambda c, call, choose, actor: c.world.munmap(call.fd, actor),
     "txsync": lambda c, call, choose, actor: c.world.txsync(call.fd, choose, actor),
     "rxsync": lambda c, call, choose, actor: c.world.rxsync(call.fd, choose, actor),
@@ -274,6 +289,7 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "gsync": lambda c, call, choose, actor: c.world.guest_sync(
         call.fd, int(call.args["index"]), bool(call.args.get("force", 0)), choose, actor
     ),
+    "param": _param,
     "env": _env,
     "link": _interface,
     "reset": _interface,

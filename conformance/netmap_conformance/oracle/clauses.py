@@ -28,6 +28,7 @@ OPERATIONS = {
     "mmap": "14.memory.mmap",
     "munmap": "14.memory.mmap",
     "remap": "14.memory.mmap",
+    "useext": "14.extmem.region",
     "txsync": "14.sync.each-ring",
     "rxsync": "14.sync.each-ring",
     "poll": "14.poll.ready",
@@ -40,6 +41,7 @@ OPERATIONS = {
     "write": "14.control.not-a-stream",
     "ioctl": "14.control.not-a-stream",
     "sysctl": "14.control.parameters",
+    "param": "14.control.parameters",
     "fail": "14.failure.undone",
     "env": "14.control.parameters",
     "csbset": "14.csb.entries",
@@ -51,6 +53,7 @@ OPERATIONS = {
 STORES = "14.memory.mmap"
 #: Fields that one clause speaks about, whatever was done.
 FIELDS = {
+    "param": "14.control.parameters",
     "num_slots": "14.register.sizes",
     "nr_buf_size": "14.memory.layout",
     "ringid": "14.register.nifp",

@@ -20,7 +20,7 @@ from .requests import REQUESTS, Mismatch, compare_request
 #: Fields of a ring that have to be equal as they are.
 EQUAL = ("num_slots", "nr_buf_size", "ringid", "head", "cur", "tail", "offset_mask", "buf_align")
 #: Calls that show everything, and set what later changes are relative to.
-CHECKPOINTS = ("mmap", "remap")
+CHECKPOINTS = ("mmap", "remap", "useext")
 _SLOT_FIELDS = ("buf_idx", "len", "flags", "ptr")
 
 
@@ -55,6 +55,10 @@ class Comparison:
             self.found += compare_request(self.c, self.call, self.done, self.result, self.errno_name)
         if ok and self.call.op == "poll":
             self._revents()
+        if self.call.op in ("param", "env") and self.result.out:
+            seen, value = (self.done.out or {}).get("value"), self.result.out["value"]
+            if seen not in (None, value):
+                self.differ("param", f"{value}, as it was stored", seen)
         if self.done.see is not None:
             self._see(self.done.see)
         return self.found
@@ -138,6 +142,8 @@ class Comparison:
             self._csb(see.csb)
         if not (see.rings or see.nifp or see.bytes):
             return
+        if not self.c.bound(fd) and self.call.op == "useext":
+            return  # memory that is nobody's region
         if not self.c.bound(fd):
             self.differ("see", "nothing: the descriptor is not bound", f"rings {', '.join(see.rings)}")
             return

@@ -8,6 +8,7 @@ that sleeps lets the environment move until it is woken or nothing moves any mor
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 from netmap_reference.core.choice import eager
@@ -218,6 +219,10 @@ class ReferenceTarget(Api14Target):
             self._mappings[self._key(call.fd, call.actor)] = Mapping(live, live.size, offset)
         return done
 
+    def sys_useext(self, call: Call) -> Return:
+        """The memory a process brought is its own already: what it sees is what a mapping shows."""
+        return self.sys_mmap(call)
+
     def sys_munmap(self, call: Call) -> Return:
         done = self._done(call, self._world.munmap(call.fd, self._process(call)))
         if not done.errno:
@@ -263,6 +268,17 @@ class ReferenceTarget(Api14Target):
 
     def sys_sysctl(self, call: Call) -> Return:
         return self._done(call, self._world.sysctl(call.args["name"], call.args["value"]))
+
+    def sys_param(self, call: Call) -> Return:
+        """A parameter is stored when a value is given, and read."""
+        name, result = call.args["name"], Result()
+        if "value" in call.args:
+            try:
+                result = self._world.sysctl(name, int(str(call.args["value"]), 0))
+            except ValueError:
+                raise TargetError(f"reference: {call.args['value']} is not a number", status=2) from None
+        value = self._world.parameter(name)
+        return self._done(call, replace(result, out={} if value is None else {"value": str(value)}))
 
     def sys_fail(self, call: Call) -> Return:
         """Only arms the failure: it happens in the next request."""

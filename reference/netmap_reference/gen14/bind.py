@@ -19,6 +19,7 @@ from . import failure, memory
 from .failure import Faulted, Refused, may_fail, point
 from .memory import Allocator
 from .offsets import NONE
+from .regions import hold, memory_put
 from .request import Rings
 from .ring import CONTRACT, Kring, Slot
 from .state import DIRECTIONS, RX, TX, Adapter, File, KringState, System, ring_name
@@ -26,7 +27,7 @@ from .state import DIRECTIONS, RX, TX, Adapter, File, KringState, System, ring_n
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 MEM2_C = memory.MEM2_C
 
-__all__ = ["Faulted", "Refused"]
+__all__ = ["Faulted", "Refused", "hold", "memory_put"]
 
 KRINGS = rule("14/bind/krings_create", clause="14.memory.fresh-ring", source=f"{NETMAP_C}:849-943")
 RING_REAL = rule(
@@ -180,24 +181,6 @@ def ring_counts(na: Adapter) -> Rings:
     )  # fmt: skip
 
 
-def hold(s: System, mem: int, by: int) -> None:
-    """``by`` more ports hold a region."""
-    a = s.allocators[mem]
-    s.allocators[mem] = replace(a, refs=a.refs + by)
-
-
-def memory_put(s: System, mem: int) -> None:
-    """Drop one reference to a region; the last one frees its identifier."""
-    a = s.allocators[mem]
-    if a.refs > 1:
-        s.allocators[mem] = replace(a, refs=a.refs - 1)
-        return
-    ids = sorted(s.allocators)
-    del s.allocators[mem], s.regions[mem]
-    if s.last_mem == mem:
-        s.last_mem = ids[ids.index(mem) - 1]
-
-
 def free_number(s: System) -> int:
     """The smallest adapter number that is free."""
     taken = {na.number for na in s.adapters.values()}
@@ -323,14 +306,16 @@ def _if_undo(s: System, f: File, index: int, fired: list[str]) -> None:
     a = allocator(s, f.adapter)
     if api14.netmap_if(s.regions[a.id], a.if_offset(index)).ni_bufs_head:
         fired.append(STALE_FREED)
-    if_delete(s, f, index)
+    if_delete(s, f, index, fired)
 
 
-def if_delete(s: System, f: File, nifp_index: int) -> None:
+def if_delete(s: System, f: File, nifp_index: int, fired: list[str]) -> None:
     """Free a descriptor's netmap_if and the chain of extra buffers its ``ni_bufs_head`` names now."""
     mem = s.adapters[f.adapter].mem
     a = s.allocators[mem]
     nifp = api14.netmap_if(s.regions[mem], a.if_offset(nifp_index))
     if nifp.ni_bufs_head:
-        a = memory.extra_free(a, s.regions[mem], nifp.ni_bufs_head)
+        step = memory.extra_free(a, s.regions[mem], nifp.ni_bufs_head)
+        a = step.state
+        fired.extend(step.fired)
     s.allocators[mem] = replace(a, if_pool=memory.obj_free(a.if_pool, nifp_index).state)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.step import rule
-from . import bind, kloop, loops, memory, stop
+from . import bind, kloop, loops, regions, stop
 from .bind import krings_put, memory_put, rings_delete
 from .ports import monitor_ends
 from .ports.table import ops
@@ -36,7 +36,7 @@ def release(s: System, file: int, switches: frozenset[str]) -> tuple[str, ...]:
     f = s.files[file]
     if f.adapter:
         unregister(s, file, fired, switches)
-        adapter_put(s, f.adapter, fired)
+        adapter_put(s, f.adapter, fired, switches)
     else:
         fired.append(UNBOUND)
     del s.files[file]
@@ -69,20 +69,25 @@ def unregister(s: System, file: int, fired: list[str], switches: frozenset[str])
     na = s.adapters[name]
     many = tuple(f.range(t)[1] - f.range(t)[0] > 1 for t in (RX, TX))
     s.adapters[name] = replace(na, si_users=(na.si_users[0] - many[0], na.si_users[1] - many[1]))
-    bind.if_delete(s, f, f.nifp)
-    step = memory.deref(s.allocators[na.mem])
-    s.allocators[na.mem] = step.state
-    fired.extend((*step.fired, UNREGISTER))
+    bind.if_delete(s, f, f.nifp, fired)
+    regions.drop(s, name, fired)
+    fired.append(UNREGISTER)
 
 
-def adapter_put(s: System, name: str, fired: list[str]) -> None:
-    """Drop one reference to a port; a pipe end or a parent made on the fly goes with its last one."""
+def adapter_put(s: System, name: str, fired: list[str], switches: frozenset[str] | None = None) -> None:
+    """Drop one reference to a port; a pipe end or a parent made on the fly goes with its last one.
+
+    ``switches`` are given when a descriptor goes: a port that was only the parent of pipes uses its own
+    region again with the last of them.
+    """
     na = s.adapters[name]
     s.adapters[name] = na = replace(na, refs=na.refs - 1)
+    if switches is not None:
+        regions.left_alone(s, name, fired, switches)
     if na.refs > 0 or (ops(na).lasting and na.interface != stop.GONE):
         return
     if ops(na).kept(s, name, fired):
         return
-    ops(na).destroy(s, name, fired, lambda other: adapter_put(s, other, fired))
-    del s.adapters[name]
-    memory_put(s, na.mem)
+    ops(na).destroy(s, name, fired, lambda other: adapter_put(s, other, fired, switches))
+    regions.restore(s, name, [])
+    memory_put(s, s.adapters.pop(name).mem)

@@ -1,4 +1,4 @@
-"""Chapter *control*: the requests that only ask, and the module's parameters.
+"""Chapter *control*: the requests that only ask.
 
 PORT_INFO_GET tells what a REGISTER of the same name would find, without leaving anything behind: ports and
 pipes that do not exist are made for the answer and unmade. Without a name it tells about memory alone.
@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
-from ..core.memory import Region
-from ..core.outcome import NotModelled
 from ..core.step import rule
-from . import failure, memory, register, request, requests
+from . import failure, memory, regions, register, request, requests
 from .bind import Refused
-from .ports import nic_get
+from .ports import nic_get, nic_mode
 from .ports.ops import Asked
 from .ports.table import find
 from .requests import Ctl
-from .result import Result
-from .state import Adapter, System
+from .state import Adapter
 
 NETMAP_C = request.NETMAP_C
 LEGACY_C = "luigirizzo/netmap:sys/dev/netmap/netmap_legacy.c@89607e14"
@@ -32,9 +28,6 @@ INFO_MEM = rule("14/control/port-info/memory", clause="14.control.port-info", so
 POOLS = rule("14/control/pools-info", clause="14.control.pools-info", source=f"{NETMAP_C}:3097-3139")
 NO_IO = rule("14/control/read-write", clause="14.control.not-a-stream", source=f"{LINUX_C}:1562-1572")
 NO_IOCTL = rule("14/control/unknown-ioctl", clause="14.control.not-a-stream", source=f"{LEGACY_C}:432-436")
-PARAMETER = rule("14/control/parameter", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
-
-_MEMORY = ("if_size", "if_num", "ring_size", "ring_num", "buf_size", "buf_num")
 
 
 @contextmanager
@@ -66,9 +59,11 @@ def port_info(ctx: Ctl) -> None:
             ctx.fired.append(register.MEM_ID)
             raise Refused("EINVAL")
         ctx.fired.append(INFO_MEM)
+        regions.reconfigure(ctx.s, mem, ctx.fired, ctx.switches)
         ctx.body |= {"nr_memsize": ctx.s.allocators[mem].memsize, "nr_mem_id": mem}
         return
     with found(ctx) as na:
+        regions.reconfigure(ctx.s, na.mem, ctx.fired, ctx.switches)
         a = ctx.s.allocators[na.mem]
         ctx.fired.append(INFO)
         ctx.body |= {f"nr_{n}": getattr(na, n) for n in register.SHAPE}
@@ -77,8 +72,10 @@ def port_info(ctx: Ctl) -> None:
 
 @requests.handles("POOLS_INFO_GET")
 def pools_info(ctx: Ctl) -> None:
-    """The three pools of the region a port uses."""
+    """The three pools of the region a port uses, as they are when it is in use: it is for this moment."""
     with found(ctx) as na:
+        device = nic_mode.has_device(ctx.s, na)
+        regions.finalize(ctx.s, na.name, device, ctx.fired, ctx.switches)
         a = ctx.s.allocators[na.mem]
         ctx.fired.append(POOLS)
         ctx.body |= {"nr_memsize": a.memsize, "nr_mem_id": a.id}
@@ -93,32 +90,3 @@ def pools_info(ctx: Ctl) -> None:
                 f"nr_{kind}_pool_objtotal": pool.objtotal,
                 f"nr_{kind}_pool_objsize": pool.objsize,
             }
-
-
-def set_parameter(s: System, name: str, value: int) -> Result:
-    """Set a module parameter.
-
-    ``admode`` outside 0..2 counts as 0. The sizes and numbers of the global region's objects take effect
-    while nobody uses it; EINVAL for a value that cannot be laid out.
-    """
-    if name == "admode":
-        s.params = replace(s.params, admode=value if 0 <= value <= 2 else 0)
-    elif name == "bridge_batch":
-        s.params = replace(s.params, bridge_batch=value)
-    elif name == "no_timestamp":
-        s.params = replace(s.params, no_timestamp=value)
-    elif name in _MEMORY:
-        old = s.allocators[memory.GLOBAL_ID]
-        if old.active:
-            raise NotModelled("14/control/parameter/in-use", f"{name} while the global region is in use")
-        values = [x for pair in memory.pool_params(old) for x in pair]
-        values[_MEMORY.index(name)] = value
-        pairs = list(zip(values[::2], values[1::2], strict=True))
-        step = memory.new_allocator(old.id, False, pairs, memory.GLOBAL_LIMITS)
-        if not step.outcome.ok:
-            return Result(step.outcome, step.fired)
-        s.allocators[old.id] = replace(step.state, refs=old.refs)
-        s.regions[old.id] = Region(step.state.memsize)
-    else:
-        raise NotModelled(f"14/control/parameter/{name.replace('_', '-')}", f"module parameter {name}")
-    return Result(fired=(PARAMETER,))

@@ -131,7 +131,8 @@ class Execution:
         """A yes-or-no choice of the whole system: made the first time it matters, kept from then on."""
         if getattr(self.s.params, field) < 0:
             answer = self.choose(Choice(name, "", 0, 1, "answer"))
-            self.s.params = replace(self.s.params, **{field: answer})
+            changed: dict[str, Any] = {field: answer}
+            self.s.params = replace(self.s.params, **changed)
         return bool(getattr(self.s.params, field))
 
     def port_sync(self, ring: str, force: bool) -> Protocol:

@@ -48,7 +48,10 @@ class Faulted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A step that can fail: ``name``, the ``errno`` the request ends with, the ``rule`` that fires."""
+    """A step that can fail: ``name``, the ``errno`` the request ends with, the ``rule`` that fires.
+
+    No ``errno``: the request goes on with less.
+    """
 
     name: str
     errno: str

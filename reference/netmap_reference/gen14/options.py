@@ -247,6 +247,11 @@ class Options:
                 options[i] = replace(options[i], status=status, body=tuple(sorted(fields.items())))
         self.now = replace(self.now, options=tuple(options))
 
+    def bodies_as_sent(self, sent: tuple[Option, ...]) -> None:
+        """A request that failed copies back how its options stand, and nothing of their bodies."""
+        options = tuple(replace(now, body=was.body) for now, was in zip(self.now.options, sent, strict=True))
+        self.now = replace(self.now, options=options)
+
     def _is(self, i: int, name: str) -> bool:
         kind: int = TYPES[name]
         return self.now.options[i].type == kind

@@ -14,6 +14,7 @@ from . import (
     offsets_bind,
     poll,
     ptnet,
+    regions,
     requests,
     ring,
     stop,
@@ -52,6 +53,7 @@ AS_WRITTEN: frozenset[str] = (
     | stop.AS_WRITTEN
     | poll.AS_WRITTEN
     | bind.AS_WRITTEN
+    | regions.AS_WRITTEN
     | nic_get.AS_WRITTEN
     | nic_mode.AS_WRITTEN
     | null.AS_WRITTEN

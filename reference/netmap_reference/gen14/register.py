@@ -14,11 +14,10 @@ from dataclasses import replace
 from netmap_spec.abi import api14
 
 from ..core.step import rule
-from . import bind, failure, memory, options, request, requests
+from . import bind, failure, memory, options, regions, request, requests
 from .bind import Refused, krings_get, rings_create
 from .close import adapter_put, unregister
-from .failure import may_fail, point
-from .ports import pipe_ends, vale_ports
+from .ports import nic_mode, pipe_ends, vale_ports
 from .ports.ops import Asked
 from .ports.table import find, ops
 from .request import Request
@@ -32,8 +31,6 @@ BOUND_TWICE = rule("14/register/already-bound", clause=_BOUND, source=f"{NETMAP_
 BOUND = rule("14/register/bound", clause="14.register.result", source=f"{NETMAP_C}:2872-2916")
 NOTHING_LEFT = rule("14/register/refused", clause="14.register.failure", source=f"{NETMAP_C}:2692-2708")
 SHAPE = ("tx_slots", "rx_slots", "tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings")
-MEMORY_GROUP = point("memory.group", "ENOMEM", source=f"{memory.MEM2_C}:339-341,732-757")
-MEMORY_FINALIZED = point("memory.finalize", "ENOMEM", source=f"{memory.MEM2_C}:345-363,1633-1668")
 MEM_ID = rule("14/register/mem-id/unknown", clause="14.memory.ids", source=f"{NETMAP_C}:2826-2837")
 
 
@@ -66,7 +63,8 @@ def register(ctx: Ctl) -> None:
     if a.private:
         nifp.ni_flags |= api14.NI_PRIV_MEM
     extra = 0
-    nifp.ni_bufs_head = 0
+    if bind.STALE_HEAD in ctx.switches:
+        nifp.ni_bufs_head = 0
     wanted = asked.cut.get("extra_bufs", req.extra_bufs)
     if wanted:
         step = memory.extra_alloc(a, region, wanted)
@@ -100,11 +98,7 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     """Move the port towards netmap mode and bind a file to it. Source: netmap_do_regif."""
     s, fired = ctx.s, ctx.fired
     na = s.adapters[name]
-    a = s.allocators[na.mem]
-    may_fail(s, MEMORY_GROUP, fired)
-    may_fail(s, MEMORY_FINALIZED, fired)
-    s.allocators[na.mem] = replace(a, active=a.active + 1)
-    failure.undo(s, "memory.active", lambda: _mem_drop(s, na.mem))
+    regions.finalize(s, name, nic_mode.has_device(s, na), fired, ctx.switches)
     step = request.ring_range(
         bind.ring_counts(na),
         req.mode,
@@ -145,11 +139,6 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     users = (na.si_users[0] + many[RX], na.si_users[1] + many[TX])
     s.adapters[name] = replace(na, fds=na.fds + 1, si_users=users)
     return f
-
-
-def _mem_drop(s: System, mem: int) -> None:
-    """The descriptor that was to be bound uses its region no more (netmap_mem_drop)."""
-    s.allocators[mem] = memory.deref(s.allocators[mem]).state
 
 
 def _selinfo(f: File, t: str, many: Mapping[str, bool]) -> str:

@@ -34,7 +34,7 @@ from netmap_spec.abi.views import Int
 from ..core.choice import Choose
 from ..core.outcome import NotModelled, errno, fault
 from ..core.step import Step, rule
-from . import failure, options
+from . import failure, options, regions
 from . import request as asking
 from .bind import Faulted, Refused
 from .options import Option, Options
@@ -300,12 +300,14 @@ def run(
         copies = kind.size and not in_kernel
         if copies and (failure.fails(s, asking.COPY_OUT, ctx.fired) or header.body == "read-only"):
             _cannot_copy_back(ctx, given)
+        _let_go(ctx)
         return done
 
     try:
         done = failure.carry_out(s, act, ctx.fired, switches)
     except Refused as refused:
         outcome = errno(refused.name)
+        ctx.options.bodies_as_sent(given)
         if COPYOUT_LATE not in ctx.fired:
             for left in ctx.afterwards:
                 ctx.fired.extend(left(s))
@@ -372,11 +374,18 @@ def _carry_out(ctx: Ctl, known: bool) -> Result | None:
     return handler(ctx)
 
 
+def _let_go(ctx: Ctl) -> None:
+    """The request holds a region it was brought until it is over."""
+    if ctx.mem:
+        regions.memory_put(ctx.s, ctx.mem)
+
+
 def _cannot_copy_back(ctx: Ctl, sent: tuple[Option, ...]) -> None:
     """The body cannot be written: EFAULT. As written the request has been carried out all the same."""
     if DONE_THOUGH_FAILED in ctx.switches:
         ctx.fired.append(COPYOUT_LATE)
         failure.forget_all(ctx.s)
+        _let_go(ctx)
     else:
         ctx.fired.append(COPYOUT)
     ctx.options.now = options.Copy(sent)

@@ -107,6 +107,38 @@ def _registers() -> Iterator[Situation]:
     yield from _offsets()
     yield Situation("REGISTER x}1, the other ends gone", _kept(), register(name="x}1"))
 
+    yield from _other_memory()
+    for flags in ("NR_MONITOR_TX", "NR_MONITOR_RX", "NR_MONITOR_TX|NR_MONITOR_RX", "NR_ZCOPY_MON"):
+        yield Situation(f"REGISTER v0 {flags}", world({"name": "v0"}), register(name="v0", flags=flags))
+        yield Situation(f"REGISTER x{{1 {flags}", world(*_MASTER), register(name="x{1", flags=flags))
+    yield Situation("NIOCREGIF v0", world(), lambda w: w.legacy("X", "REGIF", {"name": "v0"}, eager))
+    yield Situation("NIOCREGIF x{1", world(), lambda w: w.legacy("X", "REGIF", {"name": "x{1"}, eager))
+
+
+#: Memory of a process for a small port.
+_BROUGHT = {
+    "type": "EXTMEM", "usrptr": 1 << 20, "nr_memsize": 1 << 17, "nr_ring_pool_objsize": 2048,
+    "nr_ring_pool_objtotal": 8, "nr_buf_pool_objtotal": 20,
+}  # fmt: skip
+
+
+def _other_memory() -> Iterator[Situation]:
+    """Ports given another region than their own: that of a pipe that is open, or one that is brought."""
+    for name in ("v0", "m0", "v0{1", "y{1"):
+        asked = {"name": name, "tx_slots": 8, "rx_slots": 8, "tx_rings": 1, "rx_rings": 1}
+        yield Situation(f"REGISTER {name} in another region", world(*_MASTER), register(**asked, mem_id=2))
+        brought = register(**asked, options=[_BROUGHT])
+        yield Situation(f"REGISTER {name} in memory of the process", world(), brought)
+    yield Situation(
+        "REGISTER y{1 in memory brought before",
+        world({"name": "x{1", "tx_slots": 8, "rx_slots": 8, "options": [_BROUGHT]}),
+        register(name="y{1", tx_slots=4, rx_slots=4, options=[_BROUGHT]),
+    )
+    for request in ("PORT_INFO_GET", "POOLS_INFO_GET"):
+        for name in ("v0", "v0{1", "y{1"):
+            asks = ask(request, name=name, mem_id=2)
+            yield Situation(f"{request} {name} in another region", world(*_MASTER), asks)
+
 
 def _monitors() -> Iterator[Situation]:
     both, zcopy = "NR_MONITOR_TX|NR_MONITOR_RX", "NR_ZCOPY_MON"

@@ -19,7 +19,7 @@ from ..core.memory import Region
 from .csb import Entry
 from .failure import Request
 from .lease import Lease
-from .memory import Allocator
+from .memory import PRIVATE_PARAMS, Allocator, Pairs
 from .offsets import NONE, Offset
 from .ring import Kring
 from .switch import Bridge, VpPort
@@ -190,6 +190,9 @@ class Params:
     Of switches: ``bridge_batch`` slots of a batch, ``max_bridges`` how many there may be. ``long_chains``: do
     packets of more than 64 fragments pass? ``displaces``: does an address take over the entry of another
     one? ``counts_rest``: does each fragment tell how many remain, or how many there are?
+
+    ``private``: (size, number) of the three pools that a private region gets at least. ``others``: every
+    parameter that was set, by name.
     """
 
     admode: int = 0
@@ -202,6 +205,8 @@ class Params:
     long_chains: int = -1
     displaces: int = -1
     counts_rest: int = -1
+    private: Pairs = PRIVATE_PARAMS
+    others: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from ..core.memory import PAGE, Region
 from ..core.outcome import errno
 from ..core.step import rule
 from . import close as closing
-from . import control, csb, failure, legacy, memory, poll, requests, sync
+from . import control, csb, failure, legacy, memory, parameters, poll, requests, sync
+from . import extmem as extmem  # registers who acts on the option
 from . import offsets_bind as offsets_bind  # registers who acts on the option
 from . import switch_requests as switch_requests  # registers who carries its requests out
 from .csb_calls import CsbCalls
@@ -205,8 +206,13 @@ class World(CsbCalls):
         return program.read(self._s, how, texts, fields, self.switches, choose)
 
     def sysctl(self, name: str, value: int) -> Result:
-        """Set a module parameter. Raises :class:`~..core.outcome.NotModelled` for most of them."""
-        return control.set_parameter(self._s, name, value)
+        """Set a module parameter. Raises :class:`~..core.outcome.NotModelled` for those whose effect is not
+        modelled."""
+        return parameters.set_parameter(self._s, name, value)
+
+    def parameter(self, name: str) -> int | None:
+        """What a module parameter was set to, ``None`` when it was not."""
+        return parameters.parameter(self._s, name)
 
     def read(self, fd: str, actor: str = "main") -> Result:
         """read(2): not a thing this device does."""

@@ -115,14 +115,65 @@ def test_the_size_of_the_global_region(bench: Callable[..., Any]) -> None:
     b = bench(PORT)
     assert b.world.sysctl("buf_num", 32768).outcome.ok
     assert b.bind("A", "v0").out["nr_memsize"] == 74584064
-    with pytest.raises(NotModelled):
-        b.world.sysctl("buf_num", 1000)
-    b.close("A")
-    assert b.world.sysctl("buf_size", 65537).outcome.detail == "EINVAL"
+
+
+def test_new_sizes_wait_until_nobody_uses_the_region(bench: Callable[..., Any]) -> None:
+    """14.memory.reconfigured"""
+    b = bench(PORT)
+    assert b.bind("A", "v0").outcome.ok
+    assert b.world.sysctl("buf_num", 32768).outcome.ok
+    assert b.bind("B", "v0").out["nr_memsize"] == 343019520
+    b.close("A", "B")
     assert b.bind("A", "v0").out["nr_memsize"] == 74584064
+
+
+def test_sizes_that_cannot_be_are_taken_and_refuse_the_next_user(bench: Callable[..., Any]) -> None:
+    """14.memory.reconfigured, recording params: the store itself succeeds"""
+    b = bench(PORT)
+    assert b.world.sysctl("buf_size", 65537).outcome.ok
+    assert b.world.parameter("buf_size") == 65537
+    for _ in range(2):
+        assert b.try_bind("A", "v0").outcome.detail == "EINVAL"
+        b.close("A")
+    assert b.world.sysctl("buf_size", 2048).outcome.ok
+    assert b.bind("A", "v0").out["nr_memsize"] == 343019520
+
+
+def test_as_written_a_refused_size_is_used_all_the_same_and_counts_a_user_less(
+    bench: Callable[..., Any],
+) -> None:
+    """14.memory.reconfigured, deviation 14.memory-config-counts-down: B's buffers become free while B uses
+    them"""
+    b = bench(PORT)
+    b.world.switches = frozenset({"14.memory-config-counts-down"})
+    b.world.sysctl("buf_size", 65537)
+    assert b.try_bind("A", "v0").outcome.detail == "EINVAL"
+    b.close("A")
+    assert b.bind("A", "v0").outcome.ok
+    assert b.bind("B", "v0").outcome.ok
+    b.close("A")
+    assert b.world.system().allocators[1].buf_pool.used == {0, 1}
 
 
 def test_unknown_parameters(bench: Callable[..., Any]) -> None:
     with pytest.raises(NotModelled) as error:
-        bench().world.sysctl("default_pipes", 2)
-    assert error.value.rule == "14/control/parameter/default-pipes"
+        bench().world.sysctl("generic_rings", 2)
+    assert error.value.rule == "14/control/parameter/generic-rings"
+
+
+def test_what_was_stored_is_read_back(bench: Callable[..., Any]) -> None:
+    """14.control.parameters, recording params"""
+    w = bench().world
+    assert w.parameter("default_pipes") is None
+    for name, value in (("default_pipes", 2), ("priv_buf_num", 100), ("if_num", 0), ("admode", 7)):
+        assert w.sysctl(name, value).outcome.ok
+        assert w.parameter(name) == value
+
+
+def test_the_least_a_private_region_gets(bench: Callable[..., Any]) -> None:
+    """14.memory.private"""
+    b = bench()
+    small = b.bind("A", "x{1", tx_slots=8, rx_slots=8).out["nr_memsize"]
+    b.close("A")
+    b.world.sysctl("priv_buf_num", 8196)
+    assert b.bind("A", "x{1", tx_slots=8, rx_slots=8).out["nr_memsize"] == small + 4098 * 2048

@@ -145,7 +145,7 @@ def test_extra_buffers_are_a_descending_chain_that_ends_with_0() -> None:
     after, head, count = memory.extra_alloc(a, region, 4).state
     assert chain(after, region, head) == [5, 4, 3, 2]
     assert count == 4
-    assert memory.extra_free(after, region, head).buf_pool == a.buf_pool
+    assert memory.extra_free(after, region, head).state.buf_pool == a.buf_pool
 
 
 def test_more_extra_buffers_than_there_are() -> None:
@@ -162,7 +162,7 @@ def test_a_chain_ends_at_the_first_index_that_is_no_buffer(bad: int) -> None:
     region = Region(a.memsize)
     after, head, _ = memory.extra_alloc(a, region, 3).state
     region.write(after.buf_offset(head), bad.to_bytes(4, "little"))
-    assert memory.extra_free(after, region, head).buf_pool.used == {0, 1, 2, 3}
+    assert memory.extra_free(after, region, head).state.buf_pool.used == {0, 1, 2, 3}
 
 
 def test_a_chain_that_comes_back_to_itself_ends() -> None:
@@ -170,7 +170,7 @@ def test_a_chain_that_comes_back_to_itself_ends() -> None:
     region = Region(a.memsize)
     after, head, _ = memory.extra_alloc(a, region, 3).state
     region.write(after.buf_offset(2), head.to_bytes(4, "little"))
-    assert memory.extra_free(after, region, head).buf_pool == a.buf_pool
+    assert memory.extra_free(after, region, head).state.buf_pool == a.buf_pool
 
 
 # --- identifiers and last users (14.memory.ids, 14.memory.last-user) -----------------------------

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from netmap_spec.abi import api14
 
 from ...core.effects import Protocol
-from ...core.memory import Region
 from ...core.step import Step, rule
-from .. import bind, failure, memory, request
+from .. import bind, failure, memory, regions, request
 from ..bind import Refused, free_number, hold, krings_of, put
 from ..failure import fails, may_fail, point
 from ..ring import CONTRACT
@@ -233,14 +232,13 @@ def _memory(s: System, pna: Adapter, zcopy: bool, shape: tuple[int, int, int, in
         hold(s, pna.mem, 1)
         return pna.mem
     may_fail(s, PRIVATE_MEMORY, fired)
-    mem = memory.assign_id(tuple(sorted(s.allocators)), s.last_mem).state
-    made = memory.new_allocator(mem, True, memory.private_params(*shape, extra=0, pipes=0))
-    if not made.outcome.ok:
+    params = memory.private_params(*shape, extra=0, pipes=0, least=s.params.private)
+    try:
+        mem = regions.private_new(s, params, fired)
+    except Refused:
         fired.append(NO_MEMORY)
-        raise Refused(made.outcome.detail)
+        raise
     fired.append(OWN)
-    s.allocators[mem], s.regions[mem], s.last_mem = made.state, Region(made.state.memsize), mem
-    hold(s, mem, 1)
     return mem
 
 

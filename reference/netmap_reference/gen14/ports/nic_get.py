@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from ...core.outcome import NotModelled
 from ...core.step import rule
-from .. import failure, request
+from .. import failure, regions, request
 from ..bind import Faulted, Refused
-from ..request import Request
 from ..state import Adapter, System
 from ..stop import GONE
 from . import nic_mode
@@ -53,7 +52,7 @@ def find(asked: Asked) -> str:
         raise Refused("ENXIO")
     if na.kind == "persistent":
         fired.append(PERSISTENT)
-        check_mem(na, req)
+        regions.override(s, na.name, req.mem_id, fired, asked.switches)
         return na.name
     if na.kind != "nic":
         fired.append(NO_PORT)
@@ -64,7 +63,10 @@ def find(asked: Asked) -> str:
     if na.interface:
         raise NotModelled("14/nic/register/down", f"{na.name} is bound while it is down")
     na = nic_mode.choose_driver(s, na, fired)
-    check_mem(na, req)
+    if req.mem_id and req.mem_id != na.mem and nic_mode.paired(s, na):
+        raise NotModelled("14/nic/veth/memory", f"{na.name} of a pair with the memory of {req.mem_id}")
+    regions.override(s, na.name, req.mem_id, fired, asked.switches)
+    na = s.adapters[na.name]
     if na.fds == 0:
         host_tx, host_rx = req.host_tx_rings or na.host_tx_rings, req.host_rx_rings or na.host_rx_rings
         if not na.created:
@@ -91,9 +93,3 @@ def _set_host_rings(s: System, name: str, like: Adapter) -> None:
     s.adapters[name] = replace(
         s.adapters[name], host_tx_rings=like.host_tx_rings, host_rx_rings=like.host_rx_rings
     )
-
-
-def check_mem(na: Adapter, req: Request) -> None:
-    """A port that is not in use may be given another region than its own."""
-    if req.mem_id and req.mem_id != na.mem and na.fds == 0:
-        raise NotModelled("14/register/mem-id/override", f"{na.name} with the memory of {req.mem_id}")

@@ -100,6 +100,14 @@ def paired(s: System, na: Adapter) -> bool:
     return bool(na.peer) and na.kind == "nic"
 
 
+def has_device(s: System, na: Adapter) -> bool:
+    """Has the port a device of its own, that reads and writes buffers by itself?"""
+    if na.kind != "nic":
+        return False
+    driver = s.ports[na.name].driver
+    return not driver.copies and not driver.shares
+
+
 def check_mtu(s: System, na: Adapter, f: File, fired: list[str]) -> None:
     """EINVAL when a frame of the port's MTU does not fit; only asked by who binds receive rings."""
     w: wire.Wire = s.ports[na.name]

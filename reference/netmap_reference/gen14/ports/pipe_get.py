@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from netmap_spec.abi import api14
 
-from ...core.memory import Region
 from ...core.outcome import NotModelled
 from ...core.step import rule
-from .. import failure, memory, request
+from .. import failure, memory, regions, request
 from ..bind import Refused, free_number, hold, memory_put
 from ..failure import may_fail, point
 from ..request import Request, Shape
@@ -19,7 +18,6 @@ from ..state import Adapter, System
 from ..stop import GONE
 from ..switch import VpPort
 from . import nic_mode, vale_ports
-from .nic_get import check_mem
 from .ops import Asked
 
 PIPE_C = request.PIPE_C
@@ -77,7 +75,9 @@ def _pipe(asked: Asked, port: request.PortName) -> str:
         raise NotModelled("14/nic/detach/parent", f"the parent of {req.name} has gone")
     if parent.kind == "nic":
         parent = nic_mode.choose_driver(s, parent, fired)
-        check_mem(parent, req)
+    if parent.kind in ("nic", "persistent"):
+        regions.override(s, parent.name, req.mem_id, fired, asked.switches)
+        parent = s.adapters[parent.name]
     master, slave = f"{parent.name}{{{port.pipe_id}", f"{parent.name}}}{port.pipe_id}"
     mine, other = (master, slave) if port.role == "{" else (slave, master)
     if master in parent.pipes:
@@ -154,19 +154,17 @@ def _make_parent(s: System, req: Request, name: str, asked: Shape, fired: list[s
         raise Refused("ENXIO")
     if req.mem_id:
         mem = req.mem_id
+        hold(s, mem, 1)
     else:
-        ids = tuple(sorted(s.allocators))
-        mem = memory.assign_id(ids, s.last_mem).state
         params = memory.private_params(
-            shape.tx_rings, shape.tx_slots, shape.rx_rings, shape.rx_slots, shape.extra_bufs, pipes=2
-        )
-        made = memory.new_allocator(mem, True, params)
-        fired.extend(made.fired)
-        if not made.outcome.ok:
+            shape.tx_rings, shape.tx_slots, shape.rx_rings, shape.rx_slots, shape.extra_bufs, 2,
+            s.params.private,
+        )  # fmt: skip
+        try:
+            mem = regions.private_new(s, params, fired)
+        except Refused:
             fired.append(request.NAME_PARENT)
-            raise Refused("ENXIO")
-        s.allocators[mem], s.regions[mem], s.last_mem = made.state, Region(made.state.memsize), mem
-    hold(s, mem, 1)
+            raise Refused("ENXIO") from None
     failure.undo(s, "pipe.parent", lambda: _unmake_parent(s, name))
     s.adapters[name] = Adapter(
         name,

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from netmap_spec.abi import api14
 
 from ...core.effects import Protocol
-from ...core.memory import Region
 from ...core.outcome import OK, Outcome, errno
 from ...core.step import rule
-from .. import bind, failure, lease, memory, request, switch
+from .. import bind, failure, lease, memory, regions, request, switch
 from ..bind import Refused, free_number, hold, memory_put
 from ..request import Shape
 from ..state import RX, TX, Adapter, KringState, System
@@ -129,16 +128,16 @@ def make_port(
     shape = step.state
     mem = mem_id
     if not mem_id:
-        mem = memory.assign_id(tuple(sorted(s.allocators)), s.last_mem).state
         params = memory.private_params(
-            shape.tx_rings, shape.tx_slots, shape.rx_rings, shape.rx_slots, shape.extra_bufs, pipes=2
-        )
-        made = memory.new_allocator(mem, True, params)
-        fired.extend(made.fired)
-        if not made.outcome.ok:
-            raise Refused("ENOMEM")
-        s.allocators[mem], s.regions[mem], s.last_mem = made.state, Region(made.state.memsize), mem
-    hold(s, mem, 1)
+            shape.tx_rings, shape.tx_slots, shape.rx_rings, shape.rx_slots, shape.extra_bufs, 2,
+            s.params.private,
+        )  # fmt: skip
+        try:
+            mem = regions.private_new(s, params, fired)
+        except Refused:
+            raise Refused("ENOMEM") from None
+    else:
+        hold(s, mem, 1)
     s.adapters[name] = Adapter(
         name, kind, free_number(s), mem, shape.tx_rings, shape.rx_rings, shape.tx_slots, shape.rx_slots, vp=vp
     )

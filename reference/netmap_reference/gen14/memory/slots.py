@@ -1,0 +1,84 @@
+"""Chapter *memory*, slots and extra buffers in the region's bytes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import replace
+
+from netmap_spec.abi import api14
+
+from ...core.memory import Region
+from ...core.step import Step, rule
+from ..ring import Slot
+from .allocator import Allocator
+from .pools import MEM2_C, free_many, take
+
+_EXTRA = "14.memory.extra-buffers"
+EXTRA = rule("14/memory/extra_alloc/chain", clause=_EXTRA, source=f"{MEM2_C}:1138-1162")
+EXTRA_SHORT = rule("14/memory/extra_alloc/cut", clause=_EXTRA, source=f"{MEM2_C}:1150-1154")
+RETURNED = rule("14/memory/extra_free/chain", clause="14.memory.extra-returned", source=f"{MEM2_C}:1164-1180")
+BROKEN_OFF = rule(
+    "14/memory/extra_free/broken-off", clause="14.memory.extra-wild", source=f"{MEM2_C}:1173-1182"
+)
+
+_SLOT = struct.Struct("<IHHQ")
+_U32 = struct.Struct("<I")
+_SLOTS_AT = api14.netmap_ring.SIZE
+
+
+def read_slot(region: Region, ring_at: int, i: int) -> Slot:
+    """Slot ``i`` of the ring object at offset ``ring_at``."""
+    return Slot(*_SLOT.unpack(region.read(ring_at + _SLOTS_AT + i * _SLOT.size, _SLOT.size)))
+
+
+def write_slot(region: Region, ring_at: int, i: int, slot: Slot) -> None:
+    """Store slot ``i`` of the ring object at offset ``ring_at``."""
+    data = _SLOT.pack(slot.buf_idx, slot.len, slot.flags, slot.ptr)
+    region.write(ring_at + _SLOTS_AT + i * _SLOT.size, data)
+
+
+def read_slots(region: Region, ring_at: int, n: int) -> list[Slot]:
+    """All ``n`` slots of a ring object."""
+    return [Slot(*f) for f in _SLOT.iter_unpack(region.read(ring_at + _SLOTS_AT, n * _SLOT.size))]
+
+
+def write_slots(region: Region, ring_at: int, slots: Iterable[Slot]) -> None:
+    """Store slots from the first one on."""
+    data = b"".join(_SLOT.pack(s.buf_idx, s.len, s.flags, s.ptr) for s in slots)
+    region.write(ring_at + _SLOTS_AT, data)
+
+
+def extra_alloc(a: Allocator, region: Region, count: int) -> Step[tuple[Allocator, int, int]]:
+    """Chain up to ``count`` extra buffers: (allocator, head of the chain, how many).
+
+    Each buffer's first four bytes name the next one; they are pushed in front as they are taken, so the
+    chain descends and ends with 0. Source: netmap_extra_alloc.
+    """
+    taken = take(a.buf_pool, count)
+    head = 0
+    for index in taken.indices:
+        region.write(a.buf_offset(index), _U32.pack(head))
+        head = index
+    fired = (EXTRA,) if len(taken.indices) == count else (EXTRA, EXTRA_SHORT)
+    return Step((replace(a, buf_pool=taken.pool), head, len(taken.indices)), fired)
+
+
+def extra_free(a: Allocator, region: Region, head: int) -> Step[Allocator]:
+    """Take back a chain: it ends at an index that is no buffer, or at one that is free already.
+
+    The first word of each buffer is put to 0. Whatever the application has stored there, the walk ends: every
+    buffer is taken back once. Source: netmap_extra_free.
+    """
+    pool = a.buf_pool
+    found: set[int] = set()
+    while 2 <= head < pool.objtotal:
+        at = a.buf_offset(head)
+        free = head not in pool.used or head in found
+        found.add(head)
+        head = _U32.unpack(region.read(at, 4))[0]
+        region.write(at, _U32.pack(0))
+        if free:
+            break
+    fired = (RETURNED,) if head == 0 else (RETURNED, BROKEN_OFF)
+    return Step(replace(a, buf_pool=free_many(pool, found)), fired)

@@ -1,0 +1,91 @@
+"""Chapter *parameters*: the module's parameters, and when each takes effect.
+
+Any number can be stored in any parameter, and is read back as it was stored; nothing is refused there. A
+parameter applies to what comes into use afterwards: the sizes and numbers of the global region's pools when
+the region is used next and nobody uses it (14.memory.reconfigured), those of private regions when the next
+one is made, the kind of adapter when a port is opened next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..core.outcome import NotModelled
+from ..core.step import rule
+from . import memory
+from .memory import Pairs
+from .result import Result
+from .state import System
+
+NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+MEM2_C = memory.MEM2_C
+PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
+
+SET = rule("14/parameters/set", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
+READ = rule("14/parameters/read", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
+GLOBAL = rule("14/parameters/global-region", clause="14.memory.reconfigured", source=f"{MEM2_C}:627-651")
+PRIVATE = rule("14/parameters/private-regions", clause="14.memory.private", source=f"{MEM2_C}:640-645")
+INERT = rule("14/parameters/inert", clause="14.control.parameters-inert", source=f"{PIPE_C}:82-86")
+
+_POOLS = ("if", "ring", "buf")
+_MEMORY = {
+    f"{pool}_{what}": (i, j) for i, pool in enumerate(_POOLS) for j, what in enumerate(("size", "num"))
+}
+#: Parameters that change nothing an application can rely on: how soon, how fast, how much is logged.
+INERT_NAMES = frozenset(
+    (
+        *(
+            "default_pipes",
+            "verbose",
+            "debug",
+            "no_pendintr",
+            "txsync_retry",
+            "generic_mit",
+            "generic_txqdisc",
+        ),
+        *("generic_hwcsum", "ptnet_vnet_hdr", "mitigate"),
+    )
+)
+#: Those that change something this model does not have, and the value with which they do not.
+NEUTRAL = {"fwd": 0, "generic_ringsize": 1024, "generic_rings": 1, "max_bridges": 8}
+
+
+def set_parameter(s: System, name: str, value: int) -> Result:
+    """Store a module parameter. It always succeeds.
+
+    ``admode`` outside 0..2 counts as 0 when a port is opened next. Raises :class:`NotModelled` for a
+    parameter whose effect this model does not have.
+    """
+    fired = [SET]
+    if name == "admode":
+        s.params = replace(s.params, admode=value if 0 <= value <= 2 else 0)
+    elif name == "no_timestamp":
+        s.params = replace(s.params, no_timestamp=value)
+    elif name == "bridge_batch":
+        s.params = replace(s.params, bridge_batch=value)
+    elif name in _MEMORY:
+        a = s.allocators[memory.GLOBAL_ID]
+        s.allocators[a.id] = replace(a, params=_with(a.params, name, value))
+        fired.append(GLOBAL)
+    elif name.removeprefix("priv_") in _MEMORY:
+        s.params = replace(s.params, private=_with(s.params.private, name.removeprefix("priv_"), value))
+        fired.append(PRIVATE)
+    elif name in INERT_NAMES:
+        fired.append(INERT)
+    elif NEUTRAL.get(name) != value:
+        raise NotModelled(f"14/control/parameter/{name.replace('_', '-')}", f"module parameter {name}")
+    others = dict(s.params.others) | {name: value}
+    s.params = replace(s.params, others=tuple(sorted(others.items())))
+    return Result(fired=tuple(fired))
+
+
+def parameter(s: System, name: str) -> int | None:
+    """What was stored last, ``None`` if nothing was."""
+    return dict(s.params.others).get(name)
+
+
+def _with(pairs: tuple[tuple[int, int], ...], name: str, value: int) -> Pairs:
+    pool, place = _MEMORY[name]
+    rows = [list(pair) for pair in pairs]
+    rows[pool][place] = value % (1 << 32)
+    return ((rows[0][0], rows[0][1]), (rows[1][0], rows[1][1]), (rows[2][0], rows[2][1]))
