@@ -41,6 +41,8 @@ class Model(Protocol):
     """What the search asks of a memory model; ``m`` is the model's own state of the shared words."""
 
     name: str
+    #: A store changes nothing for others at once: making it early allows the same behaviours.
+    hidden: bool
 
     def start(self, threads: int, words: Mapping[Where, Any]) -> Hashable: ...
 
@@ -51,6 +53,14 @@ class Model(Protocol):
     def write(self, m: Any, thread: int, where: Where, value: Any) -> Iterable[Any]: ...
 
     def fence(self, m: Any, thread: int, kind: str) -> Iterable[Any]: ...
+
+    def idle(self, kind: str) -> bool:
+        """Does a barrier of this kind mean nothing?"""
+        ...
+
+    def own(self, kind: str) -> bool:
+        """Does a barrier of this kind change nothing but the thread's own state?"""
+        ...
 
     def drains(self, m: Any) -> Iterable[tuple[int, Drain, Any]]:
         """What the machine may do on its own: ``(thread, step, state)``."""
@@ -75,6 +85,7 @@ class Sequential:
     """One memory for all."""
 
     name = "SC"
+    hidden = False
 
     def __init__(self, words: Iterable[Where]) -> None:
         self.words = tuple(sorted(words, key=repr))
@@ -91,6 +102,12 @@ class Sequential:
 
     def fence(self, m: _Flat, thread: int, kind: str) -> Iterator[_Flat]:
         yield m
+
+    def idle(self, kind: str) -> bool:
+        return True
+
+    def own(self, kind: str) -> bool:
+        return True
 
     def drains(self, m: _Flat) -> Iterator[tuple[int, Drain, _Flat]]:
         yield from ()
@@ -114,6 +131,7 @@ class StoreBuffers:
     """A store buffer for each thread, first in first out, with forwarding."""
 
     name = "TSO"
+    hidden = True
 
     def __init__(self, words: Iterable[Where]) -> None:
         self.words = tuple(sorted(words, key=repr))
@@ -133,8 +151,14 @@ class StoreBuffers:
 
     def fence(self, m: _Buffered, thread: int, kind: str) -> Iterator[_Buffered]:
         """Only a barrier between a store and a later load means anything here: the buffer must be empty."""
-        if kind in (STST, LDLD) or not m.buffers[thread]:
+        if self.idle(kind) or not m.buffers[thread]:
             yield m
+
+    def idle(self, kind: str) -> bool:
+        return kind in (STST, LDLD)
+
+    def own(self, kind: str) -> bool:
+        return self.idle(kind)
 
     def drains(self, m: _Buffered) -> Iterator[tuple[int, Drain, _Buffered]]:
         for thread, waiting in enumerate(m.buffers):
@@ -181,6 +205,7 @@ class Views:
     """Relaxed accesses with release, acquire and full fences, by views."""
 
     name = "RA"
+    hidden = True
 
     def __init__(self, words: Iterable[Where]) -> None:
         self.words = tuple(sorted(words, key=repr))
@@ -226,6 +251,12 @@ class Views:
             full = _join(full, t.read)
             t = _Thread(full, full, full)
         yield self._kept(replace(m, threads=_put(m.threads, thread, t), full=full))
+
+    def idle(self, kind: str) -> bool:
+        return False
+
+    def own(self, kind: str) -> bool:
+        return kind in (STST, LDLD)
 
     def drains(self, m: _Viewed) -> Iterator[tuple[int, Drain, _Viewed]]:
         yield from ()

@@ -8,7 +8,7 @@ threads; a mark that comes before ``Sleep`` lets it return at once, as select's 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from .models import MODELS, Model
 from .scenario import Memory, Scenario, ScenarioError
 from .schedule import Move, Schedule, Violation, effect_text
 from .state import Exploration, Next, State
+from .threads import Threads
 
 DEADLOCK = "no deadlock"
 LOST = "no lost wake-up"
@@ -47,47 +48,11 @@ class _Search:
         self.cap = cap
         self.stop = stop
         self.names = list(scenario.threads)
-        self.makers = list(scenario.threads.values())
         self.found = Exploration()
-        self.known: dict[tuple[int, tuple[Any, ...]], Next] = {}
-        self.parents: dict[State, tuple[State, Move] | None] = {}
+        self.parents: dict[State, tuple[State, tuple[Move, ...]] | None] = {}
         self.taken: dict[tuple[str, str], tuple[State, int]] = {}
         self.model: Model = MODELS[scenario.model](scenario.weak)
-
-    # --- one thread -------------------------------------------------------------------------------
-
-    def next_of(self, thread: int, answers: tuple[Any, ...]) -> Next:
-        """The next effect of a thread that received ``answers``. Rules and constant words are no steps."""
-        key = (thread, answers)
-        if key not in self.known:
-            self.known[key] = self._replay(thread, answers)
-        return self.known[key]
-
-    def _replay(self, thread: int, answers: tuple[Any, ...]) -> Next:
-        waiting = list(answers)
-        protocol = self.makers[thread]()
-        answer: Any = None
-        try:
-            while True:
-                effect = protocol.send(answer)
-                if isinstance(effect, Fired):
-                    self.found.fired.add(effect.rule)
-                    answer = None
-                elif isinstance(effect, (ReadKernel, ReadUser)) and effect.where in self.scenario.constants:
-                    answer = self.scenario.constants[effect.where]
-                elif isinstance(effect, Do) and effect.what in self.scenario.immediate:
-                    answer = self.scenario.immediate[effect.what]
-                elif waiting:
-                    answer = waiting.pop(0)
-                else:
-                    protocol.close()
-                    return Next(effect)
-        except StopIteration as end:
-            return Next(None, end.value)
-        except ScenarioError:
-            raise
-        except Exception as error:
-            return Next(None, error=f"{type(error).__name__}: {error}")
+        self.threads = Threads(scenario, self.model.idle, self.found.fired)
 
     # --- one move ---------------------------------------------------------------------------------
 
@@ -186,7 +151,7 @@ class _Search:
     def run(self) -> Exploration:
         words = {w: v for w, v in self.scenario.memory.items() if w not in self.scenario.weak}
         shared = self.model.start(len(self.names), self.scenario.memory)
-        start = State(tuple(() for _ in self.names), Memory(words), shared)
+        start = State(tuple(self.threads.first), Memory(words), shared)
         self.parents[start] = None
         queue = deque([start])
         while queue:
@@ -194,8 +159,8 @@ class _Search:
             self.found.states += 1
             self._check(state)
             moved = self._machine(state, queue)
-            for thread in self._runnable(state):
-                upcoming = self.next_of(thread, state.answers[thread])
+            for thread in range(len(self.names)):
+                upcoming = self.threads.next_of(state.places[thread])
                 if upcoming.effect is None:
                     self._ended(state, thread, upcoming)
                     moved = self._over(state, thread, upcoming, queue) or moved
@@ -209,9 +174,7 @@ class _Search:
                     if answer is Sleep:  # falls asleep: the effect is not over
                         answer = None
                     else:
-                        answers = list(after.answers)
-                        answers[thread] = (*answers[thread], answer)
-                        after = replace(after, answers=tuple(answers))
+                        after = self._at(after, thread, self.threads.after(after.places[thread], answer))
                     self._found(state, after, Move(self.names[thread], upcoming.effect, answer), queue)
             if not moved:
                 self._stopped(state)
@@ -223,10 +186,47 @@ class _Search:
         self._cycles()
         return self.found
 
+    def _at(self, state: State, thread: int, place: int) -> State:
+        """The thread is at another place."""
+        return replace(state, places=(*state.places[:thread], place, *state.places[thread + 1 :]))
+
     def _found(self, state: State, after: State, move: Move, queue: deque[State]) -> None:
+        moves = [move]
+        while (alone := self._alone(after)) is not None and self._holds(after):
+            thread, effect = alone
+            ways = list(self.moves(after, thread, effect))
+            if len(ways) != 1:
+                break
+            answer, later = ways[0]
+            moves.append(Move(self.names[thread], effect, answer))
+            after = self._at(later, thread, self.threads.after(after.places[thread], answer))
         if after not in self.parents:
-            self.parents[after] = (state, move)
+            self.parents[after] = (state, tuple(moves))
             queue.append(after)
+
+    def _alone(self, state: State) -> tuple[int, Effect] | None:
+        """A thread whose next step is taken at once, since it makes no difference to the others when it is:
+        it touches only what nobody else does, or the memory model says so."""
+        if self.scenario.weak or self.scenario.private:
+            for thread in range(len(self.names)):
+                effect = self.threads.next_of(state.places[thread]).effect
+                if effect is not None and self._eager(effect):
+                    return thread, effect
+        return None
+
+    def _eager(self, effect: Effect) -> bool:
+        match effect:
+            case ReadKernel(where) | ReadUser(where):
+                return where in self.scenario.private
+            case WriteKernel(where, _) | WriteUser(where, _):
+                return where in self.scenario.private or (where in self.scenario.weak and self.model.hidden)
+            case Fence(kind):
+                return bool(self.scenario.weak) and self.model.own(kind)
+        return False
+
+    def _holds(self, state: State) -> bool:
+        words = self._words(state)
+        return all(holds(words) for holds in self.scenario.always.values())
 
     def _machine(self, state: State, queue: deque[State]) -> bool:
         """What the memory does on its own."""
@@ -240,21 +240,11 @@ class _Search:
         """A protocol that ended starts over, if its thread is one that never ends."""
         if end.error or self.names[thread] not in self.scenario.forever:
             return False
-        answers = list(state.answers)
-        answers[thread] = ()
-        after = replace(state, answers=tuple(answers))
+        after = self._at(state, thread, self.threads.first[thread])
         if after == state:
             return False
         self._found(state, after, Move(self.names[thread], Do("start-over"), None), queue)
         return True
-
-    def _runnable(self, state: State) -> Iterable[int]:
-        """The threads to try: one alone, when its next step touches only what nobody else does."""
-        for thread in range(len(self.names)):
-            match self.next_of(thread, state.answers[thread]).effect:
-                case ReadKernel(where) | WriteKernel(where, _) if where in self.scenario.private:
-                    return (thread,)
-        return range(len(self.names))
 
     def _words(self, state: State) -> Memory:
         """All words of a state, as they are when everybody has seen everything."""
@@ -263,8 +253,9 @@ class _Search:
         return state.memory.set(*self.model.latest(state.weak).items())
 
     def _check(self, state: State) -> None:
+        words = self._words(state)
         for name, holds in self.scenario.always.items():
-            if not holds(self._words(state)):
+            if not holds(words):
                 self._violation(name, "does not hold", state)
 
     def _ended(self, state: State, thread: int, end: Next) -> None:
@@ -278,7 +269,7 @@ class _Search:
         """No thread can go on: all ended, or sleep rightly, or something is wrong."""
         results: dict[str, Any] = {}
         for thread, name in enumerate(self.names):
-            upcoming = self.next_of(thread, state.answers[thread])
+            upcoming = self.threads.next_of(state.places[thread])
             effect = upcoming.effect
             if effect is None:
                 results[name] = upcoming.result
@@ -307,11 +298,11 @@ class _Search:
         moves: list[Move] = []
         at = state
         while (step := self.parents[at]) is not None:
-            at, move = step
-            moves.append(move)
+            at, taken = step
+            moves.extend(reversed(taken))
         standing = []
         for thread, name in enumerate(self.names):
-            upcoming = self.next_of(thread, state.answers[thread])
+            upcoming = self.threads.next_of(state.places[thread])
             held = sorted(lock for lock, holder in state.locks if holder == thread)
             text = (
                 f"ended with {upcoming.result!r}"

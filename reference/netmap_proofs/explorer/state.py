@@ -13,9 +13,9 @@ from .schedule import Schedule, Violation
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A node of the search: where every thread is (its answers so far) and everything they share."""
+    """A node of the search: where every thread is (the number of its place) and everything they share."""
 
-    answers: tuple[tuple[Any, ...], ...]
+    places: tuple[int, ...]
     memory: Memory
     weak: Any = None
     locks: frozenset[tuple[str, int]] = frozenset()
