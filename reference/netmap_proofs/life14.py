@@ -231,6 +231,15 @@ def positions(s: System) -> Found:
         yield "a ring that is used has a ring object", k.ring >= 0 or not users, k.name
 
 
+def counted(s: System) -> Found:
+    """The descriptors of a port, and those bound to several of its rings, are counted."""
+    for na in s.adapters.values():
+        files = [f for f in s.files.values() if f.adapter == na.name]
+        yield "the descriptors of a port are counted", na.fds == len(files), f"{na.name}: {na.fds}"
+        several = tuple(sum(1 for f in files if f.range(t)[1] - f.range(t)[0] > 1) for t in ("rx", "tx"))
+        yield "those bound to several rings are counted", na.si_users == several, f"{na.name}: {na.si_users}"
+
+
 def fresh(world: World, fd: str) -> Found:
     """A ring nobody has moved yet is as fresh memory gives it: positions, own buffers, full length."""
     s = world.system()

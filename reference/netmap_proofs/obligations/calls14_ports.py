@@ -45,22 +45,29 @@ def nic_tx_body(p: Proof, txsync: Make) -> None:
     k = flat_kring(p, "k")
     p.assume(k.rtail == k.hwtail)
     hwofs, completed = p.integer("hwofs", 0), p.integer("completed", 0)
+    accepted = p.integer("accepted", 0)
     p.assume(hwofs < k.n)
+
+    def take(words: Words, args: tuple[Any, ...]) -> int:
+        p.assume(accepted <= args[2])
+        return accepted
 
     def answer(words: Words, args: tuple[Any, ...]) -> int:
         p.assume(completed <= args[1])
         return completed
 
-    do = {"nic-send": lambda words, args: None, "nic-completed": answer}
+    do = {"nic-send": take, "nic-completed": answer}
     done = alone(p, txsync, R, memory={(R, "kring"): k, (R, "hwofs"): hwofs}, do=do)
     (sent,), (asked,) = done.done("nic-send"), done.done("nic-completed")
     got = done.memory[R, "kring"]
     p.goal("everything between hwcur and head is sent", sent[1] == k.hwcur)
     p.goal("everything between hwcur and head is sent", sent[2] == flat_steps(p, k.n, k.hwcur, k.rhead))
-    p.goal("the device is asked of what it has", asked[1] == k.n - 1 - flat_steps(p, k.n, k.rhead, k.hwtail))
+    p.goal(
+        "the device is asked of what it has", asked[1] == k.n - 1 - flat_steps(p, k.n, got.hwcur, k.hwtail)
+    )
     p.goal("what was sent is stored before completions are looked at",
            done.at(Do("nic-send", sent))[0] < done.at(Do("nic-completed", asked))[0])  # fmt: skip
-    p.goal("hwcur is head", got.hwcur == k.rhead)
+    p.goal("hwcur moves by what was accepted", flat_steps(p, k.n, k.hwcur, got.hwcur) == accepted)
     p.goal("the tail moves by what was completed", flat_steps(p, k.n, k.hwtail, got.hwtail) == completed)
     p.goal("the rest of the kring stays", got.rhead == k.rhead, got.rcur == k.rcur, got.rtail == k.rtail)
     p.goal("the order of the kring is kept", _published(p, got))
@@ -75,8 +82,9 @@ obligation(
     functions=(nic.txsync,),
     control=Control("no position is ever stored", _unless(nic.txsync, _stores)),
     assumptions="""The kring satisfies its order, its window is published; the device completes any number of
-    the slots it has, its index is off by any amount below n.""",
-    rules=(nic.TX_SENT, nic.TX_IDLE, nic.TX_RECLAIM),
+    the slots it has, accepts any part of what it is handed (an emulated one may stop), its index is off by
+    any amount below n.""",
+    rules=(nic.TX_SENT, nic.TX_IDLE, nic.TX_STOPPED, nic.TX_RECLAIM),
 )(nic_tx_body)
 
 
@@ -153,7 +161,8 @@ def tx_slot_body(p: Proof, tx_slot: Callable[..., Any]) -> None:
         "slot", ring.Slot(p.u32("slot.buf_idx"), p.u16("slot.len"), p.u16("slot.flags"), p.u64("slot.ptr"))
     )
     buffers, size = p.integer("buffers", 2, U32 - 1), p.integer("buf_size", 64)
-    got = p.run(tx_slot, slot, buffers, size).state
+    step = p.run(tx_slot, slot, buffers, size)
+    got = step.state
     p.goal(
         "the device gets a buffer of the pool, never the reserved one by its number", got.buf_idx < buffers
     )
@@ -162,6 +171,8 @@ def tx_slot_body(p: Proof, tx_slot: Callable[..., Any]) -> None:
     p.goal("a good buffer is sent as it is", got.buf_idx == (slot.buf_idx if good else 0))
     p.goal("a good length is sent as it is", got.len == (slot.len if slot.len <= size else size))
     p.goal("flags and ptr stay", got.flags == slot.flags, got.ptr == slot.ptr)
+    fired = (device.JUNK in step.fired, device.CUT in step.fired)
+    p.goal("the rules say what was wrong", fired[0] == (not good), fired[1] == (slot.len > size))
 
 
 obligation(
@@ -211,6 +222,7 @@ def host_body(p: Proof, txsync: Make, rxsync: Make) -> None:
             asked[2] == room,
         )
         p.goal("released slots are free again", got.hwcur == k.rhead)
+        p.goal("the rule says whether any came", (host.RX_DOWN in done.fired) == (imported > 0))
         p.goal("the tail moves by what came", flat_steps(p, k.n, k.hwtail, got.hwtail) == imported)
         forwards = down and k.hwcur != k.rhead and flags // api14.NR_FORWARD % 2 == 1
         passed = done.done("forward-down")

@@ -55,6 +55,7 @@ def _checks(life: Life) -> life14.Found:
     yield from life14.owners(s)
     yield from life14.pools(s)
     yield from life14.positions(s)
+    yield from life14.counted(s)
     for fd in ("A", "B"):
         if life.bound(fd):
             yield from life14.fresh(life.world, fd)
@@ -113,6 +114,7 @@ def _owners_only(life: Life) -> life14.Found:
     yield from life14.owners(s)
     yield from life14.pools(s)
     yield from life14.positions(s)
+    yield from life14.counted(s)
 
 
 _MISCOUNTS = Control(

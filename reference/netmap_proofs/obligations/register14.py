@@ -43,40 +43,53 @@ def ring_range(p: Proof, function: Callable[[Rings, int, int, bool, bool], Step[
     if rings.has_host:
         p.assume_all([rings.host_tx >= 1, rings.host_rx >= 1])
         p.assume_all([rings.all_tx == rings.tx + rings.host_tx, rings.all_rx == rings.rx + rings.host_rx])
+    else:
+        p.assume_all([rings.all_tx > rings.tx, rings.all_rx > rings.rx])
     mode, ringid = p.integer("mode", 0, U32 - 1), p.integer("ringid", 0, U16 - 1)
     tx_only, rx_only = p.truth("tx_only"), p.truth("rx_only")
     step = p.run(function, rings, mode, ringid, tx_only, rx_only)
     (tx_from, tx_to), (rx_from, rx_to) = step.state.tx, step.state.rx
+    nic = mode == api14.NR_REG_ALL_NIC or mode == api14.NR_REG_NULL
+    both, one, one_sw = mode == api14.NR_REG_NIC_SW, mode == api14.NR_REG_ONE_NIC, mode == api14.NR_REG_ONE_SW
+    host = mode == api14.NR_REG_SW
+    if tx_only and rx_only:
+        p.goal("excluding both binds nothing, whatever the mode", step.outcome.ok)
+        p.goal("excluding both binds nothing, whatever the mode", tx_from == tx_to, rx_from == rx_to)
+        return
+    known = nic or host or both or one or one_sw
+    absent = (host or both or one_sw) and not rings.has_host
+    beyond = (one and ringid >= rings.tx and ringid >= rings.rx) or (
+        one_sw and ringid >= rings.host_tx and ringid >= rings.host_rx
+    )
+    p.goal(
+        "refused exactly: no such mode, no host rings, no such ring",
+        step.outcome.ok == (known and not absent and not beyond),
+    )
     if not step.outcome.ok:
         p.goal("refused: EINVAL", step.outcome.detail == "EINVAL")
         p.goal("refused: nothing is bound", tx_from == tx_to, rx_from == rx_to)
         return
-    host = mode == api14.NR_REG_SW or mode == api14.NR_REG_ONE_SW or mode == api14.NR_REG_NIC_SW
-    all_tx, all_rx = (rings.all_tx, rings.all_rx) if host else (rings.tx, rings.rx)
-    p.goal("the rings exist", tx_from >= 0, tx_from <= tx_to, rx_from >= 0, rx_from <= rx_to)
+    # (first, last) of each direction that the mode asks for
+    if nic:
+        tx, rx = (0, rings.tx), (0, rings.rx)
+    elif both:
+        tx, rx = (0, rings.all_tx), (0, rings.all_rx)
+    elif host:
+        tx, rx = (rings.tx, rings.all_tx), (rings.rx, rings.all_rx)
+    else:
+        own_tx, own_rx = (rings.tx, rings.rx) if one else (rings.host_tx, rings.host_rx)
+        base_tx, base_rx = (0, 0) if one else (rings.tx, rings.rx)
+        at_tx, at_rx = (ringid if ringid < own else 0 for own in (own_tx, own_rx))
+        tx, rx = (base_tx + at_tx, base_tx + at_tx + 1), (base_rx + at_rx, base_rx + at_rx + 1)
+    p.goal("the rings exist", tx_from >= 0, tx_to <= rings.all_tx, rx_from >= 0, rx_to <= rings.all_rx)
     if rx_only:
         p.goal("rx only binds no transmit ring", tx_from == tx_to)
     else:
-        p.goal("the transmit rings are the port's", tx_to <= all_tx, tx_from < tx_to)
+        p.goal("the transmit rings are those of the mode", tx_from == tx[0], tx_to == tx[1], tx_from < tx_to)
     if tx_only:
         p.goal("tx only binds no receive ring", rx_from == rx_to)
     else:
-        p.goal("the receive rings are the port's", rx_to <= all_rx, rx_from < rx_to)
-    if tx_only or rx_only:
-        return
-    if mode == api14.NR_REG_ALL_NIC:
-        p.goal("all hardware rings", tx_from == 0, tx_to == rings.tx, rx_from == 0, rx_to == rings.rx)
-    elif mode == api14.NR_REG_NIC_SW:
-        p.goal("all rings", tx_from == 0, tx_to == rings.all_tx, rx_from == 0, rx_to == rings.all_rx)
-    elif mode == api14.NR_REG_SW:
-        p.goal("the host rings", tx_from == rings.tx, tx_to == rings.all_tx, rx_from == rings.rx)
-    else:
-        p.goal("one ring of each direction", tx_to == tx_from + 1, rx_to == rx_from + 1)
-        base_tx, base_rx = (0, 0) if mode == api14.NR_REG_ONE_NIC else (rings.tx, rings.rx)
-        p.goal(
-            "the ring asked for, in a direction that has it",
-            tx_from == base_tx + ringid or rx_from == base_rx + ringid,
-        )
+        p.goal("the receive rings are those of the mode", rx_from == rx[0], rx_to == rx[1], rx_from < rx_to)
 
 
 @obligation(

@@ -35,6 +35,7 @@ def _decided(p: Proof, k: ring.Kring, user: ring.UserRing, got: ring.Prologue, i
     if got.accepted:
         p.goal("accepted: head and cur lie in the window", inside)
         p.goal("accepted: head and cur are slots of the ring", got.kring.rhead < k.n, got.kring.rcur < k.n)
+        p.goal("accepted: head is a slot of the ring", got.kring.rhead < k.n)
         p.goal(
             "accepted: rhead and rcur are the application's",
             got.kring == replace(k, rhead=user.head, rcur=user.cur),
