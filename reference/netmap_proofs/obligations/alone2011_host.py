@@ -103,7 +103,9 @@ def up_body(p: Proof, sync_to_host: Make) -> None:
             said = sum(1 for i in walked if i not in good) + (len(sent) if verbose else 0)
             cases.goal("what is wrong, and what is asked for, is logged", len(done.done("log")) == said)
             up = done.at(*[Do("send_up", ((indices[i], lengths[i]),)) for i in sent])
-            cases.goal("frames go up without the lock", not up or up[0] > done.at(Unlock("core"))[0])
+            cases.goal(
+                "frames go up without the lock", not up or up[0] > max(done.at(Unlock("core")), default=-1)
+            )
     cases.end()
 
 
@@ -401,3 +403,104 @@ obligation(
     outside.""",
     rules=(ring.REINIT, ring.REINIT_TOLD, ring.SLOT_OK, ring.SLOT_BAD_IDX, ring.SLOT_BAD_LEN),
 )(reinit_body)
+
+
+# --- as written -----------------------------------------------------------------------------------------
+
+
+def _as_written(
+    id: str,
+    finding: str,
+    body: Callable[..., None],
+    function: Make,
+    switch: str,
+    rules: tuple[str, ...],
+    refutes: set[str],
+    clauses: tuple[str, ...],
+    statement: str,
+    control: Control,
+) -> None:
+    obligation(
+        id,
+        clauses=clauses,
+        statement=statement,
+        functions=(function,),
+        control=control,
+        bounds="As the obligation for the contract.",
+        switches={switch},
+        rules=rules,
+        finding=finding,
+        refutes=refutes,
+    )(body)
+
+
+_as_written(
+    "2011.host.to-host.as-written.unlocked",
+    "F2011-018",
+    up_body,
+    host.sync_to_host,
+    host.UNLOCKED,
+    (host.TO_UNLOCKED, host.TO_SENT),
+    {"the ring is used under the core lock"},
+    ("2011.host.tx-serial",),
+    "As 2011.host.to-host, without a lock.",
+    Control(
+        "as written, and the first frame is lost", _drops_first, goal="what was copied goes up, in order"
+    ),
+)
+_as_written(
+    "2011.host.from-host.as-written.early",
+    "F2011-017",
+    down_body,
+    host.sync_from_host,
+    host.READS_CUR_EARLY,
+    (host.FROM_READ_EARLY, host.FROM_OK),
+    {"cur is read under the lock"},
+    ("2011.host.rx-serial",),
+    "As 2011.host.from-host, with cur read before the lock is taken.",
+    Control(
+        "as written, and nobody is recorded",
+        lambda na, record, switches: host.sync_from_host(na, False, switches),
+        goal="who asks for it is recorded when nothing is left",
+    ),
+)
+_as_written(
+    "2011.host.start.as-written.late",
+    "F2011-016",
+    start_body,
+    interrupts.start,
+    interrupts.START_UNMARKED,
+    (interrupts.START_DANGLES, interrupts.START_PUT),
+    {
+        "refused exactly when there is no room for it",
+        "a refused packet changes nothing",
+        "what is wrong, and what is asked for, is logged",
+    },
+    ("2011.host.rx-mode",),
+    "As 2011.host.start, and nobody looks whether the interface is still in netmap mode.",
+    Control(
+        "as written, and nobody is woken",
+        lambda na, length, switches: without(
+            interrupts.start(na, length, switches), lambda e: isinstance(e, Wake)
+        ),
+        goal="who waits is woken, after that",
+    ),
+)
+_as_written(
+    "2011.ring.reinit-call.as-written.conditional",
+    "F2011-002",
+    reinit_body,
+    ring.ring_reinit,
+    ring.REINIT_CONDITIONAL,
+    (ring.REINIT_KEPT, ring.REINIT),
+    {"cur and avail are the kernel's, and the application is told"},
+    ("2011.ring.reinit-resets",),
+    "As 2011.ring.reinit-call, but only when the routine itself finds something wrong.",
+    Control(
+        "as written, and slots are left as they are",
+        lambda name, switches: without(
+            ring.ring_reinit(name, switches), lambda e: isinstance(e, WriteUser) and "slot" in e.where
+        ),
+        goal="bad slots are made safe, good ones stay",
+    ),
+)

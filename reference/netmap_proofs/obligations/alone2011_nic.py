@@ -51,9 +51,14 @@ def _answers(card: Any, look: str, *quiet: str) -> Answers:
 def _locks(cases: Cases, na: Adapter, name: str, lock: bool, done: Done) -> None:
     own = name if na.separate_locks else "core"
     wanted = [Lock(own), Unlock(own)] if lock else []
-    cases.goal("the ring's own lock is taken when asked for, and given back", done.of(Lock, Unlock) == wanted)
+    taken = done.of(Lock, Unlock)
+    refused = taken == [] and done.result == 1
+    cases.goal("the ring's own lock is taken when asked for, and given back", taken == wanted or refused)
     if lock:
-        cases.goal("cur is read under the lock", done.at(ReadUser((name, "cur")))[0] > done.at(Lock(own))[0])
+        cases.goal(
+            "cur is read under the lock",
+            done.at(ReadUser((name, "cur")))[0] > (done.at(Lock(own)) or [len(done.log)])[0],
+        )
 
 
 def _put_back(cases: Cases, name: str, k: Kring, done: Done) -> None:
@@ -302,3 +307,29 @@ obligation(
         nic.CUR_LOCKED,
     ),
 )(rx_body)
+
+
+# --- as written -----------------------------------------------------------------------------------------
+
+for _side, _function, _body in (("tx", nic.txsync, tx_body), ("rx", nic.rxsync, rx_body)):
+    obligation(
+        f"2011.driver.{_side}sync-call.as-written.early",
+        clauses=("2011.driver.cur-under-lock",),
+        statement=f"As 2011.driver.{_side}sync-call, with cur read before the lock is taken.",
+        functions=(_function,),
+        control=Control(
+            "as written, and the NIC's tail is never stored",
+            lambda na, q, lock, switches, function=_function, tail=f"nic.{_side}_tail": without(
+                function(na, q, lock, switches), lambda e: isinstance(e, Do) and e.what == tail
+            ),
+            goal={
+                "tx": "the NIC is started behind the last, once, if all were good",
+                "rx": "the NIC may fill up to the slot before cur",
+            }[_side],
+        ),
+        bounds="As the obligation for the contract.",
+        switches={nic.READS_CUR_EARLY},
+        rules=(nic.CUR_EARLY,),
+        finding="F2011-022",
+        refutes={"cur is read under the lock"},
+    )(_body)

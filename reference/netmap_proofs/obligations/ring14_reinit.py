@@ -21,7 +21,7 @@ Prologue = Callable[[ring.Kring, ring.UserRing, frozenset[str]], Step[ring.Prolo
 Finalize = Callable[[ring.Kring], Step[ring.Kring]]
 
 
-# --- ring_reinit ---------------------------------------------------------------------------------
+# --- ring_reinit ----------------------------------------------------------------------------------------
 
 
 def _reinit_forgets_tail(k: ring.Kring, user: ring.UserRing, switches: frozenset[str]) -> Step[ring.Reinit]:
@@ -80,7 +80,38 @@ _reinit(
 )(reinit_body)
 
 
-# --- slots ---------------------------------------------------------------------------------------
+def extent_body(p: Proof, ring_reinit: Reinit) -> None:
+    k = p.symbolic(ring.Kring, "k", lo=0, hi=U32 - 1)
+    p.assume(k.n >= 1)
+    user = p.symbolic(ring.UserRing, "user", lo=0, hi=U32 - 1)
+    got = p.run(ring_reinit, k, user, p.switches).state
+    slots = user.head < k.n and user.cur < k.n and user.tail < k.n
+    kept = replace(k, rhead=user.head, rcur=user.cur, rtail=user.tail)
+    reset = p.run(ring_reinit, k, user, frozenset()).state
+    if slots:
+        p.goal("three slots are kept, all three", got.kring == kept, got.user == user)
+    else:
+        p.goal("anything else is reset as promised", got == reset)
+
+
+obligation(
+    "14.ring.reinit-extent",
+    clauses=("14.ring.reinit-resets",),
+    statement="""How far the deviation of F14-001 goes: the application's words are kept exactly when all
+    three are slots of the ring; otherwise the code does what it promises.""",
+    functions=(ring.ring_reinit,),
+    control=Control(
+        "the last slot counts as none",
+        lambda k, user, switches: ring.ring_reinit(
+            k, user, frozenset() if user.head == k.n - 1 else switches
+        ),
+    ),
+    assumptions="Any kring of one slot or more, any three words.",
+    switches={ring.REINIT_TRUSTS_USER},
+)(extent_body)
+
+
+# --- slots ----------------------------------------------------------------------------------------------
 
 
 def _slot_reinit_accepts_junk(slot: ring.Slot, objtotal: int, buf_size: int) -> Step[ring.Slot]:
@@ -115,7 +146,7 @@ def slot_repair(p: Proof, slot_reinit: Callable[[ring.Slot, int, int], Step[ring
     p.goal("twice is once", p.run(slot_reinit, got, objtotal, buf_size).state == got)
 
 
-# --- any number of syncs ---------------------------------------------------------------------------
+# --- any number of syncs --------------------------------------------------------------------------------
 
 
 def _tail_moves(p: Proof, k: ring.Kring) -> ring.Kring:
