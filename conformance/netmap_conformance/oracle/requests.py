@@ -140,16 +140,23 @@ def _body(c: Candidate, call: Call, seen: Mapping[str, Any], model: Mapping[str,
                 yield Mismatch(f"out.{name}", allowed, str(seen[name]))
             elif lasting:
                 yield from bound(c, ("mem", 0), mem, seen[name], f"out.{name}")
-        elif name == "nr_memsize" and mem:
+        elif name == "nr_memsize" and mem and value:
             if lasting:
                 yield from bound(c, ("memsize", mem), 0, seen[name], f"out.{name}")
-        elif name == "nr_offset" and mem:
+        elif name == "nr_offset" and mem and _binds(call):
             yield from bound(c, ("nifp", mem), value, seen[name], f"out.{name}")
         elif name.endswith("_pool_offset"):
             if lasting:
                 yield from bound(c, (name, mem), 0, seen[name], f"out.{name}")
         elif value != seen[name]:
             yield Mismatch(f"out.{name}", str(value), str(seen[name]))
+
+
+def _binds(call: Call) -> bool:
+    """Does this request bind a descriptor, so that it returns where its netmap_if is?"""
+    if call.op == "legacy":
+        return call.args.get("request") == "REGIF" and not call.args.get("cmd")
+    return call.op == "register" or str(call.args.get("request")) in ("REGISTER", "NETMAP_REQ_REGISTER")
 
 
 def bound(c: Candidate, kind: tuple[str, int], model: int, seen: int, field: str) -> Iterator[Mismatch]:

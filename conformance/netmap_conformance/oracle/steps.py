@@ -214,7 +214,7 @@ def _finish(
         attempt.found = comparison.run()
         if call.op == "frames" and not attempt.found:
             attempt.found = compare_frames(after, call, done)
-    if call.op in ("close", "exit", "kill", "munmap"):
+    if call.op in ("close", "exit", "kill", "munmap", "ctl", "legacy"):
         after.forget_freed()
     return attempt
 
