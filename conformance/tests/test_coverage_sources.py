@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -301,7 +302,7 @@ def test_nothing_of_14_is_missing() -> None:
 
 def test_a_revision_without_clauses_says_that_it_has_no_behaviour() -> None:
     for revision, entry in history.table().entries.items():
-        assert entry.about, revision
+        assert entry.about and re.fullmatch(r"20[12]\d-\d\d-\d\d", entry.date), revision
         assert entry.clauses or entry.reason.startswith("no behaviour: "), revision
 
 

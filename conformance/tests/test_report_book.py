@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from netmap_conformance.coverage import history
 from netmap_conformance.report import book, findings, matrix, page, view
 from netmap_conformance.report.results import load_all
 from netmap_spec import abi, clauses
@@ -104,6 +105,14 @@ def test_every_scenario_is_there_with_its_text(html: str) -> None:
         assert f'id="scn-{scenario.generation}-{scenario.id}"' in html
     written = [s for s in matrix.scenarios() if s.lines]
     assert written and all("# title:" not in s.lines for s in written)
+
+
+def test_the_history_leads_to_the_clauses_that_say_today_what_a_revision_brought(html: str) -> None:
+    start = html.index('<section id="history">')
+    section = html[start : html.index("</section>", start)]
+    for revision, entry in history.table().entries.items():
+        assert revision in section and entry.date in section
+        assert all(f'href="#{c}"' in section for c in entry.clauses)
 
 
 def test_a_clause_names_the_findings_about_it(html: str) -> None:

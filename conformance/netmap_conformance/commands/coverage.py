@@ -195,7 +195,7 @@ def show_history(mapped: Mapped, path: Path | None, every: bool) -> None:
     typer.echo(f"{history.DOCUMENT}: {done} of {mapped.count} revisions mapped{whence}")
     if every:
         for row in mapped.to_json()["entries"]:
-            typer.echo(f"  {row['revision']} {row['about']}")
+            typer.echo(f"  {row['revision']} {row['date']} {row['about']}")
             for clause in row["clauses"]:
                 rules, scenarios = history.tested((clause,))
                 typer.echo(f"    {clause}: {len(rules)} rules; scenarios {', '.join(scenarios) or 'none'}")

@@ -25,7 +25,7 @@ TABLE = clauses.HERE / "14" / "history.toml"
 _HEADING = re.compile(
     r"^(?:\d+ )?# (?P<revision>[0-9a-f]{8,40}) (?P<date>\d{1,2}-[A-Z][a-z]{2}-\d{4}) (?P<author>.+)$"
 )
-_KEYS = {"clauses", "reason", "about"}
+_KEYS = {"clauses", "reason", "about", "date"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,15 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of a revision: ``clauses``, or else the ``reason``; ``about`` is what it did."""
+    """What became of a revision: ``clauses``, or else the ``reason``; ``about`` is what it did.
+
+    ``date`` reads ``2024-03-26``.
+    """
 
     clauses: tuple[str, ...] = ()
     reason: str = ""
     about: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Mapped:
         rules, scenarios = tested(entry.clauses)
         return {
             "revision": revision,
+            "date": entry.date,
             "about": entry.about,
             "clauses": list(entry.clauses),
             "reason": entry.reason,
@@ -134,7 +139,8 @@ def table(path: Path = TABLE) -> Table:
 def _entry(revision: str, value: Any) -> Entry:
     if not isinstance(value, dict) or not set(value) <= _KEYS or ("clauses" in value) == ("reason" in value):
         raise ValueError(f"{revision} has not just one of 'clauses' and 'reason'")
-    entry = Entry(tuple(value.get("clauses", ())), value.get("reason", ""), value.get("about", ""))
+    named, reason, about = tuple(value.get("clauses", ())), value.get("reason", ""), value.get("about", "")
+    entry = Entry(named, reason, about, str(value.get("date", "")))
     if not (entry.clauses or entry.reason):
         raise ValueError(f"{revision} names no clause and no reason")
     return entry

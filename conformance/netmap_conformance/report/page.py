@@ -13,6 +13,7 @@ import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from ..coverage import history
 from ..drawing import example
 from ..drawing.svg import STYLE as RING_STYLE
 from ..errors import write_file
@@ -79,6 +80,7 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
         constants=book.constants(),
         mentioned=book.mentioned(),
         scenarios=matrix.scenarios(),
+        history=history.table().entries,
         figure=example.example(),
         known={line.row.clause.id for line in lines},
         proofs=_proofs(results),
