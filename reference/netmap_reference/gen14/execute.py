@@ -142,7 +142,7 @@ class Execution:
         if not k.copies and not any(k.zmon):
             return own()
         if k.t == TX:
-            return monitor.watched_txsync(ring, own)
+            return monitor.watched_txsync(ring, own, self.switches)
         return monitor.watched_rxsync(ring, own, self.switches)
 
     def _own_sync(self, ring: str, force: bool) -> Protocol:
@@ -201,6 +201,9 @@ class Execution:
             if step.state != slot:
                 memory.write_slot(region, at, i, step.state)
                 self.fired.extend(step.fired)
+        if k.copies and k.t == TX:
+            # What is sent from here on is new to copy monitors, also in slots they have seen.
+            bind.put(self.s, replace(k, seen=k.pos.hwcur))
 
     def _do_pipe_slot(self, ring: str, peer: str, i: int) -> int:
         """Copy slot ``i`` to the other end and clear its NS_BUF_CHANGED here; its flags as they were sent."""

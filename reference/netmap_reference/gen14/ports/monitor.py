@@ -20,6 +20,7 @@ from netmap_spec.abi import api14
 from ...core.effects import Do, Fired, Lock, Protocol, ReadKernel, Unlock, WriteKernel
 from ...core.step import Step, rule
 from ..notify import notify
+from ..offsets import Offset, get_offset
 from ..ring import CONTRACT, Kring, Slot, advance, distance, nm_next
 from ..state import TX
 
@@ -34,6 +35,8 @@ CHAIN_RX_ONLY = "14.monitor-chain-receive-only"
 READS_ON = "14.monitor-reads-past-buffer"
 #: A copy monitor that comes after a zero-copy monitor sees slots that had passed before it came.
 STALE_START = "14.monitor-stale-start"
+#: Slots that a port leaves to a later sync are shown again by that one.
+SHOWN_AGAIN = "14.monitor-shows-again"
 #: A receive ring whose copy monitor finds it busy wakes nobody.
 BUSY_SLEEPS = "14.monitor-busy-no-wakeup"
 
@@ -42,13 +45,28 @@ RX_RELEASED = rule("14/monitor/rxsync/released", clause="14.monitor.rxsync", sou
 RX_ORPHAN = rule(
     "14/monitor/rxsync/port-gone", clause="14.monitor.port-leaves", source=f"{MONITOR_C}:159-162"
 )
-TAKEN = rule("14/monitor/take/all", clause="14.monitor.seen", source=f"{MONITOR_C}:643-653,757-770")
+TAKEN = rule("14/monitor/fitting/all", clause="14.monitor.seen", source=f"{MONITOR_C}:643-653,757-770")
 NEWEST = rule(
     "14/monitor/take/newest", clause="14.monitor.overrun-newest", source=f"{MONITOR_C}:643-650,763-768"
 )
-FULL = rule("14/monitor/take/full", clause="14.monitor.overrun", source=f"{MONITOR_C}:641-642,757-758")
+DROPPED = rule(
+    "14/monitor/fitting/dropped", clause="14.monitor.overrun", source=f"{MONITOR_C}:641-642,757-758"
+)
 COPY_TX = rule("14/monitor/copy/sent", clause="14.monitor.copy-tx", source=f"{MONITOR_C}:805-824")
 COPY_RX = rule("14/monitor/copy/received", clause="14.monitor.copy-rx", source=f"{MONITOR_C}:827-851")
+ONCE = rule("14/monitor/unshown/rest", clause="14.monitor.seen", source=f"{MONITOR_C}:51-55")
+AGAIN = rule(
+    "14/monitor/unshown/again",
+    clause="14.monitor.seen",
+    source=f"{MONITOR_C}:811-819",
+    switch=SHOWN_AGAIN,
+)
+STALE = rule(
+    "14/monitor/first_unseen/stale",
+    clause="14.monitor.copy-rx",
+    source=f"{MONITOR_C}:284,336-340",
+    switch=STALE_START,
+)
 COPIED = rule("14/monitor/copy/slot", clause="14.monitor.copy-slot", source=f"{MONITOR_C}:770-791")
 OFFSETS = rule("14/monitor/copy/offsets", clause="14.offsets.monitor", source=f"{MONITOR_C}:774-778")
 CUT = rule("14/monitor/copy/cut", clause="14.monitor.copy-length", source=f"{MONITOR_C}:777-782")
@@ -105,6 +123,34 @@ def sent(k: Kring) -> Part:
     return Part(k.hwcur, distance(k.hwcur, k.rhead, k.n))
 
 
+def unshown(k: Kring, seen: int, switches: frozenset[str] = CONTRACT) -> Step[Part]:
+    """What of :func:`sent` copy monitors have not been shown, ``seen`` being where the last look ended.
+
+    A port may leave slots to a later sync. As written (SHOWN_AGAIN) they are shown then once more.
+    """
+    part = sent(k)
+    if 0 < distance(k.hwcur, seen, k.n) <= part.count:
+        if SHOWN_AGAIN in switches:
+            return Step(part, (AGAIN,))
+        return Step(Part(seen, distance(seen, k.rhead, k.n)), (ONCE,))
+    return Step(part)
+
+
+def first_unseen(
+    seen: int, hwtail: int, copies: bool, taken: bool, switches: frozenset[str] = CONTRACT
+) -> Step[int]:
+    """From where on a receive ring is new to a copy monitor that comes: behind what was reported.
+
+    ``seen`` is what the ring says, and holds if there are ``copies`` already. As written (STALE_START) it is
+    kept as well when the buffers are ``taken`` by a zero-copy monitor.
+    """
+    if copies:
+        return Step(seen)
+    if taken and seen != hwtail and STALE_START in switches:
+        return Step(seen, (STALE,))
+    return Step(hwtail)
+
+
 def received(k: Kring, seen: int) -> Part:
     """What the port has reported in a receive ring since ``seen``."""
     return Part(seen, distance(seen, k.hwtail, k.n))
@@ -125,13 +171,20 @@ def room(k: Kring) -> int:
     return k.n - 1 - distance(k.hwcur, k.hwtail, k.n)
 
 
+def fitting(count: int, free: int) -> Step[int]:
+    """How many of ``count`` slots a monitor with ``free`` slots can take."""
+    if free < count:
+        return Step(free, (DROPPED,))
+    return Step(count, (TAKEN,))
+
+
 def take(part: Part, free: int, n: int) -> Step[Part]:
     """Which slots of a ring of ``n`` a monitor with ``free`` slots takes: the newest, the others are lost."""
-    if free == 0:
-        return Step(Part(part.start, 0), (FULL,))
-    if free < part.count:
-        return Step(Part(advance(part.start, part.count - free, n), free), (NEWEST,))
-    return Step(part, (TAKEN,))
+    kept = fitting(part.count, free)
+    lost = part.count - kept.state
+    if lost > 0:
+        return Step(Part(advance(part.start, lost, n), kept.state), (*kept.fired, NEWEST))
+    return Step(Part(part.start, kept.state), kept.fired)
 
 
 def filled(k: Kring, count: int) -> Kring:
@@ -182,19 +235,25 @@ def swap_slots(theirs: Slot, mine: Slot, flags: int) -> Step[tuple[Slot, Slot]]:
     return Step((watched, replace(mine, buf_idx=theirs.buf_idx, len=theirs.len, flags=flags)), (SWAPPED,))
 
 
+def begins(offset: Offset, ptr: int) -> Step[int]:
+    """Where in its buffer the packet of a watched slot begins, or is stored in the monitor's."""
+    if offset.bits == 0:
+        return Step(0)
+    return Step(get_offset(offset, ptr), (OFFSETS,))
+
+
 def copy_length(length: int, source: int, target: int, switches: frozenset[str] = CONTRACT) -> Step[int]:
     """Bytes to copy of a slot of ``length``: what is in its buffer (``source`` bytes from where the packet
     begins) and fits the monitor's (``target`` bytes).
 
     As written (READS_ON) only the monitor's buffer counts.
     """
-    cut = min(length, target)
-    if READS_ON in switches:
-        if cut > source:
-            return Step(cut, (READ_ON,))
-    else:
-        cut = min(cut, source)
-    return Step(cut, (CUT,) if cut < length else ())
+    if READS_ON in switches and min(length, target) > source:
+        return Step(min(length, target), (READ_ON,))
+    limit = min(source, target)
+    if length > limit:
+        return Step(limit, (CUT,))
+    return Step(length)
 
 
 # --- the monitor's own syncs --------------------------------------------------------------------
@@ -225,15 +284,20 @@ def rxsync(ring: str, orphan: bool) -> Protocol:
 Own = Callable[[], Protocol]
 
 
-def watched_txsync(ring: str, own: Own) -> Protocol:
+def watched_txsync(ring: str, own: Own, switches: frozenset[str] = CONTRACT) -> Protocol:
     """The sync of a watched transmit ring: copies first, then the port, then what it has freed."""
     copies: tuple[str, ...] = yield ReadKernel((ring, "copies"))
     if copies:
         k: Kring = yield ReadKernel((ring, "kring"))
-        part = sent(k)
+        seen: int = yield ReadKernel((ring, "seen"))
+        step = unshown(k, seen, switches)
+        for fired in step.fired:
+            yield Fired(fired)
+        part = step.state
         if part.count:
             yield Fired(COPY_TX)
             yield from _show(ring, copies, "monitor-copy", part, k.n)
+        yield WriteKernel((ring, "seen"), k.rhead)
     zmon: tuple[str, str] = yield ReadKernel((ring, "zmon"))
     if not zmon[1]:
         return (yield from own())

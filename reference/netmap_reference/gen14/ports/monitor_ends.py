@@ -54,6 +54,7 @@ AS_WRITTEN = frozenset(
         monitor.CHAIN_RX_ONLY,
         monitor.READS_ON,
         monitor.STALE_START,
+        monitor.SHOWN_AGAIN,
         monitor.BUSY_SLEEPS,
     }
 )
@@ -80,12 +81,6 @@ UNWATCHED = rule(
 )
 ATTACHED = rule("14/monitor/attach/copy", clause="14.monitor.several", source=f"{MONITOR_C}:353-361")
 APPENDED = rule("14/monitor/attach/zcopy", clause="14.monitor.stacked", source=f"{MONITOR_C}:327-352")
-STALE = rule(
-    "14/monitor/attach/stale-start",
-    clause="14.monitor.copy-rx",
-    source=f"{MONITOR_C}:284,336-340",
-    switch=monitor.STALE_START,
-)
 DETACHED = rule("14/monitor/detach/copy", clause="14.monitor.close", source=f"{MONITOR_C}:416-434")
 TIED = rule("14/monitor/detach/zcopy", clause="14.monitor.close", source=f"{MONITOR_C}:392-415")
 ORPHANED = rule("14/monitor/stop/orphaned", clause="14.monitor.port-leaves", source=f"{MONITOR_C}:448-503")
@@ -266,9 +261,12 @@ def _attach(s: System, m: str, ring: str, zcopy: bool, fired: list[str], switche
     """``m`` watches ``ring``, after those who watch it already. Source: netmap_monitor_add."""
     k = s.krings[ring]
     d = _direction(k.t)
-    seen = k.pos.hwtail if k.t == RX else 0
-    if k.copies or (k.zmon[d] and monitor.STALE_START in switches):
-        seen = k.seen
+    if k.t == TX:
+        seen = k.seen if k.copies else k.pos.rhead
+    else:
+        step = monitor.first_unseen(k.seen, k.pos.hwtail, bool(k.copies), bool(k.zmon[d]), switches)
+        fired.extend(step.fired)
+        seen = step.state
     if zcopy:
         fired.append(APPENDED)
         last = ring
@@ -282,8 +280,6 @@ def _attach(s: System, m: str, ring: str, zcopy: bool, fired: list[str], switche
             fired.append(UNNOTICED)
             return
         raise Refused(ARRAY.errno)
-    if k.t == RX and seen != k.pos.hwtail:
-        fired.append(STALE)
     fired.append(ATTACHED)
     put(s, replace(k, copies=(*k.copies, m), seen=seen))
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from ...core.outcome import NotModelled
 from .. import bind, memory
 from ..bind import Faulted
-from ..offsets import get_offset
 from ..state import KringState, System
 from . import monitor
 
@@ -35,11 +34,10 @@ def copy(s: System, source: str, at: int, target: str, i: int, switches: frozens
     region, mregion = s.regions[a.id], s.regions[ma.id]
     theirs = memory.read_slot(region, bind.ring_at(s, k), at)
     mine = memory.read_slot(mregion, bind.ring_at(s, mk), i)
-    source_at, target_at = get_offset(k.offset, theirs.ptr), get_offset(mk.offset, mine.ptr)
+    reads, stores = monitor.begins(k.offset, theirs.ptr), monitor.begins(mk.offset, mine.ptr)
+    source_at, target_at = reads.state, stores.state
     step = monitor.copy_length(theirs.len, a.buf_size - source_at, ma.buf_size - target_at, switches)
-    fired = [monitor.COPIED, *step.fired]
-    if source_at or target_at:
-        fired.append(monitor.OFFSETS)
+    fired = [monitor.COPIED, *reads.fired, *stores.fired, *step.fired]
     start = a.buf_offset(a.safe_index(theirs.buf_idx)) + source_at
     if start + step.state > a.memsize:
         raise NotModelled("14/monitor/copy/past-region", "a copy that reads behind the region")
