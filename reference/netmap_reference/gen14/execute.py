@@ -97,7 +97,7 @@ class Execution:
             case WriteKernel((ring, word), value):
                 field, k = "pos" if word == "kring" else word, self.s.krings[ring]
                 if getattr(k, field) != value:
-                    self.s.krings[ring] = replace(k, **{field: value})
+                    self.s.krings[ring] = k.but(field, value)
             case Lock(_) | Unlock(_):
                 pass  # one call runs at a time
             case SelRecord(selinfo):

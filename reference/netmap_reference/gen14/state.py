@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from ..core.memory import Region
@@ -92,6 +93,16 @@ class KringState:
     @property
     def name(self) -> str:
         return ring_name(self.adapter, self.t, self.index)
+
+    def but(self, field: str, value: Any) -> KringState:
+        """A copy with one field changed: ``replace``, for a record of many fields that changes often."""
+        values = list(_KRING_VALUES(self))
+        values[_KRING_FIELDS.index(field)] = value
+        return KringState(*values)
+
+
+_KRING_FIELDS = KringState.__slots__
+_KRING_VALUES = attrgetter(*_KRING_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Machine14:
         self.before = _remember(self.world.system())
         self.made = 0
         self.stored = ""
+        self.moved = True
 
     def draw(self, rng: Random) -> Unit:
         return moves.draw(self.world, self.profile, rng)
@@ -53,6 +54,7 @@ class Machine14:
             return [Broken("survives", "14.ring.kring-order", f"{op}: {type(error).__name__}: {error}")]
         self.made += 1
         self.stored = args["fd"] if op in moves.STORES else ""
+        self.moved = op not in moves.MOVE_NO_BUFFERS
         if result is not None:
             self.coverage.update(result.fired)
             if result.outcome.kind not in ("OK", "ERRNO"):
@@ -85,7 +87,7 @@ class Machine14:
                 yield from objects.pools(s, number)
         for extension in EXTENSIONS:
             yield from extension.check(s)
-        if self.honest:
+        if self.honest and self.moved:
             yield from objects.places(s)
         yield from self._readiness(self._ports_touched(s))
         self.before = _remember(s)

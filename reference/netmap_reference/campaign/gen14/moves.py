@@ -282,6 +282,10 @@ def _overlap(world: World, args: dict[str, Any], choose: Choose) -> Result:
     return replace(done, fired=(*inner.fired, *done.fired))
 
 
+#: Operations that put no buffer anywhere: where buffers are need not be looked at after them.
+MOVE_NO_BUFFERS = frozenset({"put", "release", "open", "frame", "frames", "tau", "link"})
+
+
 def make(world: World, op: str, args: dict[str, Any]) -> Any:
     """Make one operation; a :class:`~...gen14.result.Result` for calls, ``None`` for stores."""
     if op in STORES:
