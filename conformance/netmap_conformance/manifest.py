@@ -59,6 +59,7 @@ CAPABILITIES = {
     "host": "the environment delivers frames to a port's host side and collects what came out there",
     "drivers": "a scenario can choose a port's driver, reset its device, take it down and up, and remove it",
     "parameters": "module parameters can be set",
+    "extmem": "REGISTER takes memory of the process (option EXTMEM), and the same memory again",
     "injection": "an internal step of the next request can be made to fail",
     "io": "read and write can be called on a descriptor",
     "kqueue": "a descriptor can be waited for through a kqueue",

@@ -88,6 +88,7 @@ _HEADER = {"reserved", "nonul", "nobody", "badbody", "robody", "body", "badopt"}
 #: Words about options: the type of the option and the field of it they give.
 _OPTION = {
     "extmem": ("EXTMEM", "nr_memsize"),
+    "extptr": ("EXTMEM", "usrptr"),
     **{
         f"{kind}{short}": ("EXTMEM", f"nr_{pool}_pool_{field}")
         for kind, pool in (("if", "if"), ("ring", "ring"), ("buf", "buf"))

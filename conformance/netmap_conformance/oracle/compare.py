@@ -210,7 +210,8 @@ class Comparison:
             self._bind(("dir", 0), view.dir, seen["dir"], "dir", ring)
         where = self.c.binds.seen(("ring", mem), view.off)
         if where is not None and "buf_ofs" in seen:
-            self._bind(("buffers", mem), 0, where + seen["buf_ofs"], "buf_ofs", ring)
+            start = self.c.world.system().allocators[mem].buf_offset(0)
+            self._bind(("buffers", mem), start, where + seen["buf_ofs"], "buf_ofs", ring)
         return True
 
     def _leftovers(self, view: Any, mem: int, full: str, ring: str, seen: dict[str, Any]) -> None:
@@ -318,9 +319,10 @@ class Comparison:
 
     def _inside(self, mem: int, buf_idx: int) -> bool:
         """Does the buffer lie in the memory, as far as its size and the place of its buffers are known?"""
-        size = self.c.binds.seen(("memsize", mem), 0)
-        start = self.c.binds.seen(("buffers", mem), 0)
-        length = self.c.world.system().allocators[mem].buf_size
+        a = self.c.world.system().allocators[mem]
+        size = self.c.binds.seen(("memsize", mem), a.memsize)
+        start = self.c.binds.seen(("buffers", mem), a.buf_offset(0))
+        length = a.buf_size
         return size is None or start is None or start + (buf_idx + 1) * length <= size
 
     def _slot_words(self, fd: str, entry: list[int]) -> str:

@@ -142,12 +142,12 @@ def _body(c: Candidate, call: Call, seen: Mapping[str, Any], model: Mapping[str,
                 yield from bound(c, ("mem", 0), mem, seen[name], f"out.{name}")
         elif name == "nr_memsize" and mem and value:
             if lasting:
-                yield from bound(c, ("memsize", mem), 0, seen[name], f"out.{name}")
+                yield from bound(c, ("memsize", mem), value, seen[name], f"out.{name}")
         elif name == "nr_offset" and mem and _binds(call):
             yield from bound(c, ("nifp", mem), value, seen[name], f"out.{name}")
         elif name.endswith("_pool_offset"):
             if lasting:
-                yield from bound(c, (name, mem), 0, seen[name], f"out.{name}")
+                yield from bound(c, (name, mem), value, seen[name], f"out.{name}")
         elif value != seen[name]:
             yield Mismatch(f"out.{name}", str(value), str(seen[name]))
 
