@@ -171,6 +171,7 @@ def linked(text: str, targets: dict[str, str], code: bool) -> str:
     return "".join([*parts, escape(text[at:])])
 
 
+@cache
 def prose(text: str, generation: str, clause: Clause | None = None) -> Markup:
     """Markdown as HTML, with tables, and links on names and ids; what is a link already stays one."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -211,6 +212,7 @@ def parts(lines: Iterable[view.Line]) -> list[Part]:
     return found
 
 
+@cache
 def mentioned() -> dict[str, list[str]]:
     """Clause id -> the findings whose text names the clause or one of its deviations."""
     from netmap_spec.clauses import load
