@@ -293,7 +293,13 @@ def extra_body(p: Proof, extra_alloc: Callable[..., Any], extra_free: Callable[.
 
 obligation(
     "14.memory.extra",
-    clauses=("14.memory.extra-buffers", "14.memory.reserved", "14.memory.returned"),
+    clauses=(
+        "14.memory.extra-buffers",
+        "14.memory.extra-returned",
+        "14.memory.extra-wild",
+        "14.memory.reserved",
+        "14.memory.returned",
+    ),
     statement="""A chain of extra buffers holds as many as were free, up to what was asked for, each once,
     and ends in 0; given back, exactly these are free. Whatever an application writes into it, taking it back
     ends, and frees nothing that is not in use, not the pool's, or reserved.""",
