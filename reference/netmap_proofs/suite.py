@@ -23,6 +23,7 @@ import z3
 from netmap_spec import clauses as spec_clauses
 
 from .engine.code import PACKAGES
+from .engine.smt2 import folder_of
 from .judge import Result, from_json, judge
 from .obligation import Obligation
 from .obligations import load
@@ -117,6 +118,35 @@ def _keep(each: Obligation, result: Result, folder: Path) -> None:
         return
 
 
+# --- the export ---------------------------------------------------------------------------------
+
+
+def why_not_exported(result: Result, exported: int) -> str:
+    """Why goals of an obligation have no SMT-LIB form; empty when all of them have one."""
+    if result.id.startswith("xh."):
+        return "CrossHair decides its contract; its own queries are not kept"
+    if "states" in result.cases:
+        return f"explored: {result.cases['states']} states of protocols or of a device, no formula"
+    if result.cases:
+        return f"enumerated: {sum(result.cases.values())} cases, each a run on plain numbers"
+    return "" if exported else "every goal is decided without a symbol on its path"
+
+
+def write_index(folder: Path, results: Iterable[Result]) -> Path:
+    """``INDEX.txt`` in the folder of an export: how many goals of each obligation are there, or why not.
+
+    Raises ``OSError`` when it cannot be written.
+    """
+    lines = []
+    for result in results:
+        exported = len(list(folder_of(folder, result.id).glob("*.smt2")))
+        why = why_not_exported(result, exported)
+        lines.append(f"{result.id}: {exported} goals" + (f" ({why})" if why else ""))
+    file = folder / "INDEX.txt"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
 # --- running ------------------------------------------------------------------------------------
 
 
@@ -136,9 +166,10 @@ def prove(
 ) -> list[Result]:
     """Judge the ``chosen`` obligations and return their results in the same order.
 
-    ``fresh`` ignores the cache ``folder`` (None: no cache at all), ``smt2`` is the folder for the
-    goals and implies ``fresh``, ``jobs`` the number of processes; ``told`` is called with each
-    result as it comes. Raises ``OSError`` when ``smt2`` cannot be written.
+    ``fresh`` ignores the cache ``folder`` (None: no cache at all). ``smt2`` is the folder for the goals,
+    with an ``INDEX.txt`` of what is there and what has no such form; it implies ``fresh``. ``jobs`` is the
+    number of processes; ``told`` is called with each result as it comes. Raises ``OSError`` when ``smt2``
+    cannot be written.
     """
     results: dict[str, Result] = {}
 
@@ -164,4 +195,7 @@ def prove(
             running = {pool.submit(_work, each.id, str(smt2) if smt2 else ""): each for each in waiting}
             for future in concurrent.futures.as_completed(running):
                 done(running[future], from_json(json.loads(future.result())))
-    return [results[each.id] for each in chosen]
+    in_order = [results[each.id] for each in chosen]
+    if smt2 is not None:
+        write_index(smt2, in_order)
+    return in_order

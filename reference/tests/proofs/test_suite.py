@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from netmap_proofs import suite
-from netmap_proofs.judge import from_json, judge
+from netmap_proofs.judge import Result, from_json, judge
 from netmap_proofs.obligation import PROVED
 from netmap_proofs.obligations import load
 
@@ -73,3 +73,24 @@ def test_several_processes_give_the_same_results_in_the_same_order() -> None:
 def test_a_result_survives_its_json() -> None:
     result = judge(load()[RECORDED])
     assert from_json(json.loads(json.dumps(result.to_json()))).to_json() == result.to_json()
+
+
+def test_an_export_says_which_goals_it_has_and_why_others_have_no_such_form(tmp_path: Path) -> None:
+    chosen = suite.select(QUICK) + suite.select("2011.host.tx-read-once")
+    suite.prove(chosen, folder=None, smt2=tmp_path)
+    exported = len(list((tmp_path / QUICK).glob("*.smt2")))
+    lines = (tmp_path / "INDEX.txt").read_text().splitlines()
+    assert exported > 0
+    assert lines[0] == f"{QUICK}: {exported} goals"
+    assert lines[1].startswith("2011.host.tx-read-once: 0 goals (explored: ")
+
+
+def test_every_kind_of_obligation_without_a_formula_has_its_reason() -> None:
+    def why(id: str, cases: dict[str, int], exported: int = 0) -> str:
+        return suite.why_not_exported(Result(id, (), PROVED, cases=cases), exported)
+
+    assert "CrossHair" in why("xh.14.x", {})
+    assert "explored: 7 states" in why("14.x", {"states": 7})
+    assert "enumerated: 9 cases" in why("14.x", {"a": 4, "b": 5})
+    assert why("14.x", {}, exported=1) == ""
+    assert "without a symbol" in why("14.x", {})
