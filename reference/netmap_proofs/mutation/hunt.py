@@ -9,6 +9,7 @@ reached. An obligation that gives no answer notices nothing.
 from __future__ import annotations
 
 import concurrent.futures
+import inspect
 import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,13 +27,14 @@ from .operators import Mutant, mutants, name_of
 from .planting import planted
 
 GENERATIONS = ("netmap_reference.gen14", "netmap_reference.gen2011")
-REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED = (
+STATUSES = REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED = (
     "refuted",
     "noticed",
     "equivalent",
     "explained",
     "survived",
 )
+STEP, PROTOCOL, DEVICE = "step", "protocol", "device"
 #: An exploration of a mutant ends at this many states: the largest of the model's own has half of it.
 STATES = 20_000
 #: At most so many obligations are asked about one mutant: the most specific ones, which are the quickest too.
@@ -79,6 +81,20 @@ def reached(each: Obligation) -> frozenset[FunctionType]:
 
 
 @cache
+def kind_of(function: str) -> str:
+    """``step`` for a pure step, ``protocol`` for a generator of effects, ``device`` for a part of a device.
+
+    Steps are the core: what they decide must be proved. A protocol's order of effects and a device's
+    bookkeeping are looked at by exploration and enumeration, as far as those go.
+    """
+    if inspect.isgeneratorfunction(functions_covered()[function]):
+        return PROTOCOL
+    own = functions_covered()[function]
+    runs = [each for each in load().values() if own in reached(each)]
+    return DEVICE if all(each.whole_device for each in runs) else STEP
+
+
+@cache
 def judges(function: str) -> tuple[Obligation, ...]:
     """The obligations that run a function, those that run the fewest others first; contracts first."""
     own = functions_covered()[function]
@@ -92,9 +108,9 @@ def mutants_of_everything() -> list[Mutant]:
     return [m for function in functions_covered().values() for m in mutants(function)]
 
 
-def sample(every: int) -> list[Mutant]:
-    """Each ``every``-th mutant, evenly over all functions: for tests that have little time."""
-    return mutants_of_everything()[::every]
+def sample(every: int, kind: str = STEP, start: int = 0) -> list[Mutant]:
+    """Each ``every``-th mutant of a kind, evenly over its functions: for tests that have little time."""
+    return [m for m in mutants_of_everything() if kind_of(m.function) == kind][start::every]
 
 
 # --- one mutant -------------------------------------------------------------------------------------
@@ -183,15 +199,15 @@ def hunt_all(
     return [results[mutant] for mutant in chosen]
 
 
-def figures(hunted: Iterable[Hunted]) -> dict[str, Any]:
-    """How many of each status, and the share of the mutants that are not equivalent that a proof refutes."""
-    counts: dict[str, int] = {}
+def figures(hunted: Iterable[Hunted]) -> dict[str, dict[str, Any]]:
+    """By kind of function: how many of each status, and the share of the mutants that are not equivalent
+    which a proof refutes."""
+    found: dict[str, dict[str, Any]] = {}
     for each in hunted:
-        counts[each.status] = counts.get(each.status, 0) + 1
-    all_of_them = sum(counts.values())
-    live = all_of_them - counts.get(EQUIVALENT, 0)
-    return {
-        "mutants": all_of_them,
-        **{status: counts.get(status, 0) for status in (REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED)},
-        "share": counts.get(REFUTED, 0) / live if live else 1.0,
-    }
+        of = found.setdefault(kind_of(each.mutant.function), dict.fromkeys(STATUSES, 0))
+        of[each.status] += 1
+    for of in found.values():
+        live = sum(of[status] for status in STATUSES if status != EQUIVALENT)
+        of["mutants"] = live + of[EQUIVALENT]
+        of["share"] = of[REFUTED] / live if live else 1.0
+    return found
