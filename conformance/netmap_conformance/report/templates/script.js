@@ -55,18 +55,24 @@
       const entry = entries.get(e.id);
       if (entry) entry.hidden = e.hidden;
     }
-    for (const { e, text } of tables) e.hidden = !words.every(w => text.includes(w));
+    for (const { e, text } of tables) {
+      e.hidden = !words.every(w => text.includes(w));
+      const entry = entries.get(e.id);
+      if (entry) entry.hidden = e.hidden;
+    }
     for (const chapter of pages.querySelectorAll(".chapter"))
       chapter.hidden = !all && !chapter.querySelector(".clause:not([hidden])");
-    for (const intro of pages.querySelectorAll(".part, .how")) intro.hidden = !all;
+    for (const intro of pages.querySelectorAll(".part, .how, .chapter > .intro, .chapter > figure")) intro.hidden = !all;
     for (const older of pages.querySelectorAll(".older")) if (words.length) older.open = true;
     for (const fold of folds) {
       const some = fold.querySelector("li:not([hidden])");
       fold.parentElement.hidden = !some;
       if (!all) fold.open = Boolean(some) && count < 60;
     }
+    for (const part of document.querySelectorAll(".toc-part"))
+      part.hidden = !all && !part.querySelector("li li:not([hidden]), [data-for]:not([hidden])");
     const found = tables.filter(t => !t.e.hidden).length;
-    shown.textContent = all ? `${clauses.length} clauses` : `${count} of ${clauses.length} clauses, ${found} tables`;
+    shown.textContent = all ? `${clauses.length} clauses` : `${count} of ${clauses.length} clauses, ${found} of ${tables.length} tables`;
   };
   for (const control of [query, ...levels]) control.addEventListener("input", search);
   addEventListener("keydown", event => {
