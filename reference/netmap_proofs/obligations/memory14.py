@@ -149,7 +149,8 @@ def config_body(p: Proof, config_pool: Callable[..., Any]) -> None:
             wanted = fits and limits.nummin <= num <= limits.nummax
             cases.goal("a size or number outside its limits is refused", step.outcome.ok == wanted)
             if not step.outcome.ok:
-                cases.goal("with EINVAL", step.outcome.detail == "EINVAL")
+                empty = step.state.objsize == 0 and step.state.objtotal == 0
+                cases.goal("with EINVAL, and there is no pool", step.outcome.detail == "EINVAL", empty)
                 continue
             pool = step.state
             cases.goal("the size grows to whole lines", pool.objsize == rounded)
