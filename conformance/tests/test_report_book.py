@@ -100,6 +100,16 @@ def test_a_clause_shows_its_level_whom_it_binds_and_what_holds_it(html: str) -> 
     assert all(deviation in article for deviation in clause.deviations) and clause.deviations
 
 
+def test_a_clause_that_is_only_tested_says_why(html: str) -> None:
+    pytest.importorskip("z3", reason="the reasons stand beside the proofs, which need the extra prove")
+    reasons = book.tested_only()
+    assert reasons and set(reasons) <= set(clauses.load())
+    for clause in reasons:
+        start = html.index(f'<article class="clause" id="{clause}"')
+        article = html[start : html.index("</article>", start)]
+        assert "<dt>proofs</dt>" in article, clause
+
+
 def test_every_scenario_is_there_with_its_text(html: str) -> None:
     for scenario in matrix.scenarios():
         assert f'id="scn-{scenario.generation}-{scenario.id}"' in html

@@ -213,6 +213,18 @@ def parts(lines: Iterable[view.Line]) -> list[Part]:
 
 
 @cache
+def tested_only() -> dict[str, str]:
+    """Clause id -> why no proof is about it; empty without the solver that proofs are written with."""
+    try:
+        from netmap_proofs import covered
+    except ModuleNotFoundError as error:
+        if error.name != "z3":
+            raise
+        return {}
+    return covered.only_tested()
+
+
+@cache
 def mentioned() -> dict[str, list[str]]:
     """Clause id -> the findings whose text names the clause or one of its deviations."""
     from netmap_spec.clauses import load

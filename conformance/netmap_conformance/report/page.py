@@ -79,6 +79,7 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
         structures=book.structures(),
         constants=book.constants(),
         mentioned=book.mentioned(),
+        tested_only=book.tested_only(),
         scenarios=matrix.scenarios(),
         history=history.table().entries,
         figure=example.example(),
