@@ -12,7 +12,17 @@ from netmap_spec.abi import api14
 
 from ...core.outcome import errno
 from ...core.step import Step, rule
-from .words import MEMID_CUT, USER_H, Unreadable, flag, identifier, memory_number, ring_number, split, strtol
+from .words import (
+    USER_H,
+    Number,
+    Unreadable,
+    flag,
+    identifier,
+    memory_number,
+    ring_number,
+    split,
+    strtol,
+)
 
 #: What the request had in ``nr_flags`` and ``nr_ringid`` before is kept, and the name's bits are added.
 ADDS = "14.nm-open-adds-to-request"
@@ -58,16 +68,6 @@ class Nmreq:
     arg2: int = 0
 
 
-_MODES = {
-    "^": (api14.NR_REG_SW, HOST),
-    "*": (api14.NR_REG_NIC_SW, BOTH),
-    "-": (api14.NR_REG_ONE_NIC, ONE),
-    "{": (api14.NR_REG_PIPE_MASTER, MASTER),
-    "}": (api14.NR_REG_PIPE_SLAVE, SLAVE),
-}
-_NUMBERED = "-{}"
-
-
 def nm_parse(text: str, before: Nmreq = Nmreq(), switches: frozenset[str] = frozenset()) -> Step[Nmreq]:
     """The request for a port's name; ``before`` is what the caller's request had. EINVAL for a name that
     cannot be read, no errno's name for one that is not nm_open's. Source: nm_open, nm_parse.
@@ -80,56 +80,49 @@ def nm_parse(text: str, before: Nmreq = Nmreq(), switches: frozenset[str] = froz
     return Step(found, tuple(fired))
 
 
-def _refuse(fired: list[str], rules: str | tuple[str, ...], error: str = "EINVAL") -> Unreadable:
-    fired.extend((rules,) if isinstance(rules, str) else rules)
-    return Unreadable(error)
-
-
 def _parse(text: str, before: Nmreq, switches: frozenset[str], fired: list[str]) -> Nmreq:
-    if text.startswith("vale"):
-        if ":" not in text:
-            raise _refuse(fired, NO_COLON)
-        switch, rest = text.split(":", 1)
-        if not identifier(switch[4:]):
-            raise _refuse(fired, BAD_SWITCH)
-        port, suffix = split(rest, "-*^{}/@")
-        if not identifier(port):
-            raise _refuse(fired, BAD_PORT)
-        name = f"{switch}:{port}"
-        fired.append(VALE)
-    elif text.startswith("netmap:"):
-        name, suffix = split(text.removeprefix("netmap:"), "-*^{}/@")
-        fired.append(NAME)
-    else:
-        raise _refuse(fired, OTHER, "")
+    name, suffix = _name(text, fired)
     if len(name) >= NAME_SIZE:
-        raise _refuse(fired, LONG)
+        fired.append(LONG)
+        raise Unreadable("EINVAL")
     found = _suffix(suffix, switches, fired)
-    if ADDS in switches and (before.ringid | found.ringid, before.flags | found.flags) != (
-        found.ringid,
-        found.flags,
-    ):
+    ringid, flags = before.ringid | found.ringid, before.flags | found.flags
+    if ADDS in switches and (ringid, flags) != (found.ringid, found.flags):
         fired.append(ADDED)
-        ringid, flags = before.ringid | found.ringid, before.flags | found.flags
     else:
         fired.append(OVERRIDES)
         ringid, flags = found.ringid, found.flags
     return Nmreq(name, ringid, flags, found.arg2)
 
 
+def _name(text: str, fired: list[str]) -> tuple[str, str]:
+    """The port's name as NIOCREGIF gets it, and what stands behind it."""
+    if text.startswith("netmap:"):
+        fired.append(NAME)
+        return split(text.removeprefix("netmap:"), "-*^{}/@")
+    if not text.startswith("vale"):
+        fired.append(OTHER)
+        raise Unreadable("")
+    if ":" not in text:
+        fired.append(NO_COLON)
+        raise Unreadable("EINVAL")
+    switch, rest = text.split(":", 1)
+    if not identifier(switch[4:]):
+        fired.append(BAD_SWITCH)
+        raise Unreadable("EINVAL")
+    port, suffix = split(rest, "-*^{}/@")
+    name = ""
+    if not identifier(port):
+        fired.append(BAD_PORT)
+        raise Unreadable("EINVAL")
+    fired.append(VALE)
+    name = f"{switch}:{port}"
+    return name, suffix
+
+
 def _suffix(text: str, switches: frozenset[str], fired: list[str]) -> Nmreq:
     """First one of ``^ * -N {N }N`` or none, then ``/`` with flags and ``@`` with a memory."""
-    found = Nmreq(flags=api14.NR_REG_ALL_NIC)
-    if text[:1] in _MODES:
-        mode, which = _MODES[text[0]]
-        fired.append(which)
-        found = replace(found, flags=mode)
-        numbered, text = text[0] in _NUMBERED, text[1:]
-        if numbered:
-            ring, text = _ring(text, switches, fired)
-            found = replace(found, ringid=ring)
-    else:
-        fired.append(PLAIN)
+    found, text = _mode(text, switches, fired)
     while text:
         letter, text = text[0], text[1:]
         if letter == "/":
@@ -137,53 +130,82 @@ def _suffix(text: str, switches: frozenset[str], fired: list[str]) -> Nmreq:
         elif letter == "@":
             found, text = _memory(found, text, switches, fired)
         else:
-            raise _refuse(fired, UNEXPECTED)
+            fired.append(UNEXPECTED)
+            raise Unreadable("EINVAL")
     return found
 
 
-def _ring(text: str, switches: frozenset[str], fired: list[str]) -> tuple[int, str]:
-    """The number behind ``-``, ``{`` or ``}``."""
+def _mode(text: str, switches: frozenset[str], fired: list[str]) -> tuple[Nmreq, str]:
+    """The mode and its ring, and what stands behind them."""
+    first = text[:1]
+    if first == "^":
+        fired.append(HOST)
+        return Nmreq(flags=api14.NR_REG_SW), text[1:]
+    if first == "*":
+        fired.append(BOTH)
+        return Nmreq(flags=api14.NR_REG_NIC_SW), text[1:]
+    if first == "-":
+        fired.append(ONE)
+        return _ring(api14.NR_REG_ONE_NIC, text[1:], switches, fired)
+    if first == "{":
+        fired.append(MASTER)
+        return _ring(api14.NR_REG_PIPE_MASTER, text[1:], switches, fired)
+    if first == "}":
+        fired.append(SLAVE)
+        return _ring(api14.NR_REG_PIPE_SLAVE, text[1:], switches, fired)
+    found = Nmreq()
+    fired.append(PLAIN)
+    found = replace(found, flags=api14.NR_REG_ALL_NIC)
+    return found, text
+
+
+def _digits(text: str, switches: frozenset[str], fired: list[str]) -> Number:
+    """The number a text begins with. As written (ANY_NUMBER) strtol decides what is one."""
     if not text:
-        raise _refuse(fired, ENDS_EARLY)
-    number = strtol(text)
+        fired.append(ENDS_EARLY)
+        raise Unreadable("EINVAL")
     if not text[0].isdigit():
-        if ANY_NUMBER not in switches:
-            raise _refuse(fired, NO_NUMBER)
-        fired.append(MISSING)
+        if ANY_NUMBER in switches:
+            fired.append(MISSING)
+        else:
+            fired.append(NO_NUMBER)
+            raise Unreadable("EINVAL")
+    return strtol(text)
+
+
+def _ring(mode: int, text: str, switches: frozenset[str], fired: list[str]) -> tuple[Nmreq, str]:
+    """The number behind ``-``, ``{`` or ``}``."""
+    number = _digits(text, switches, fired)
     step = ring_number(number.value)
-    if not step.outcome.ok:
-        raise _refuse(fired, step.fired)
     fired.extend(step.fired)
-    return step.state, text[number.length :]
+    if not step.outcome.ok:
+        raise Unreadable(step.outcome.detail)
+    return Nmreq(ringid=step.state, flags=mode), text[number.length :]
 
 
 def _flags(found: Nmreq, text: str, fired: list[str]) -> tuple[Nmreq, str]:
     """Letters up to the end or to an ``@``; there is at least one, or an ``@``."""
     if not text:
-        raise _refuse(fired, ENDS_EARLY)
+        fired.append(ENDS_EARLY)
+        raise Unreadable("EINVAL")
     letters, rest = split(text, "@")
     for letter in letters:
         step = flag(letter)
-        if not step.outcome.ok:
-            raise _refuse(fired, step.fired)
         fired.extend(step.fired)
+        if not step.outcome.ok:
+            raise Unreadable(step.outcome.detail)
         found = replace(found, flags=found.flags | step.state)
     return found, rest
 
 
 def _memory(found: Nmreq, text: str, switches: frozenset[str], fired: list[str]) -> tuple[Nmreq, str]:
     """The number behind ``@``; one memory at most."""
-    if not text:
-        raise _refuse(fired, ENDS_EARLY)
-    if found.arg2:
-        raise _refuse(fired, TWO_MEMORIES)
-    number = strtol(text)
-    if number.digits and not text[0].isdigit():
-        if ANY_NUMBER not in switches:
-            raise _refuse(fired, NO_NUMBER)
-        fired.append(MISSING)
-    step = memory_number(number.value, MEMID_CUT in switches)
-    if not step.outcome.ok:
-        raise _refuse(fired, step.fired)
+    if found.arg2 and text:
+        fired.append(TWO_MEMORIES)
+        raise Unreadable("EINVAL")
+    number = _digits(text, switches, fired)
+    step = memory_number(number.value, switches)
     fired.extend(step.fired)
+    if not step.outcome.ok:
+        raise Unreadable(step.outcome.detail)
     return replace(found, arg2=step.state), text[number.length :]

@@ -14,7 +14,6 @@ from netmap_spec.abi import api14
 from ...core.outcome import errno, fault
 from ...core.step import Step, rule
 from .words import (
-    MEMID_CUT,
     NMPORT_C,
     NMREQ_C,
     Unreadable,
@@ -104,16 +103,6 @@ class Around:
     switches: frozenset[str] = frozenset()
     fired: list[str] = field(default_factory=list)
 
-    def refuse(self, rules: str | tuple[str, ...], error: str = "EINVAL") -> Unreadable:
-        """The exception to raise when these rules refuse the specification."""
-        self.fired.extend((rules,) if isinstance(rules, str) else rules)
-        return Unreadable(error)
-
-    def overrun(self, fired: str, lines: str) -> Unreadable:
-        """The exception to raise when the library reads and writes where it must not."""
-        self.fired.append(fired)
-        return Unreadable("", lines)
-
 
 def nmport_parse(text: str, around: Around, before: Port = Port()) -> Step[Port]:
     """The descriptor after reading ``text``; ``before`` it, when it was refused. Source: nmport_parse."""
@@ -127,11 +116,13 @@ def nmport_parse(text: str, around: Around, before: Port = Port()) -> Step[Port]
         port = options(rest, port, around)
     except Unreadable as bad:
         outcome = errno(bad.error) if bad.error else fault(bad.lines)
+        left = before
         if CLEARS in around.switches:
             fired.append(CLEARED)
-            return Step(Port(0, 0), tuple(fired[start:]), outcome)
-        fired.append(UNCHANGED)
-        return Step(before, tuple(fired[start:]), outcome)
+            left = Port(0, 0)
+        else:
+            fired.append(UNCHANGED)
+        return Step(left, tuple(fired[start:]), outcome)
     return Step(port, tuple(fired[start:]))
 
 
@@ -141,22 +132,32 @@ def header(text: str, around: Around) -> tuple[str, str]:
         if text.startswith(prefix):
             break
     else:
-        raise around.refuse(NO_PREFIX)
+        around.fired.append(NO_PREFIX)
+        raise Unreadable("EINVAL")
     inner, colon, rest = text.removeprefix(prefix).partition(":")
     if not colon:
-        raise around.refuse(NO_COLON)
+        around.fired.append(NO_COLON)
+        raise Unreadable("EINVAL")
     if inner and prefix == "netmap":
-        raise around.refuse(NO_ID)
+        around.fired.append(NO_ID)
+        raise Unreadable("EINVAL")
     if not identifier(inner):
-        raise around.refuse(BAD_ID)
+        around.fired.append(BAD_ID)
+        raise Unreadable("EINVAL")
     port, suffix = split(rest, "-*^/@")
     _check_pipe(port, suffix, around)
-    name = port if prefix == "netmap" else f"{prefix}{inner}:{port}"
+    name = port
+    if prefix == "vale":
+        around.fired.append(VALE)
+        name = f"vale{inner}:{port}"
+    else:
+        around.fired.append(NAME)
     if len(name) >= NAME_SIZE:
-        raise around.refuse(LONG)
+        around.fired.append(LONG)
+        raise Unreadable("EINVAL")
     if not name:
-        raise around.refuse(EMPTY)
-    around.fired.append(NAME if prefix == "netmap" else VALE)
+        around.fired.append(EMPTY)
+        raise Unreadable("EINVAL")
     return name, suffix
 
 
@@ -166,11 +167,17 @@ def _check_pipe(port: str, suffix: str, around: Around) -> None:
     if not rest:
         return
     pipe = rest[1:]
-    if not pipe and not (suffix and EMPTY_PIPE in around.switches):
-        raise around.refuse(PIPE_EMPTY)
-    if not identifier(pipe):
-        raise around.refuse(PIPE_BAD)
-    around.fired.append(PIPE if pipe else PIPE_PASSED)
+    if pipe and identifier(pipe):
+        around.fired.append(PIPE)
+        return
+    if pipe:
+        around.fired.append(PIPE_BAD)
+        raise Unreadable("EINVAL")
+    if suffix and EMPTY_PIPE in around.switches:
+        around.fired.append(PIPE_PASSED)
+        return
+    around.fired.append(PIPE_EMPTY)
+    raise Unreadable("EINVAL")
 
 
 def register(text: str, port: Port, around: Around) -> tuple[Port, str]:
@@ -183,12 +190,14 @@ def register(text: str, port: Port, around: Around) -> tuple[Port, str]:
             found, text = _flags(found, text, around)
         elif letter == "@":
             if not text:
-                raise around.refuse(ENDS_EARLY)
+                around.fired.append(ENDS_EARLY)
+                raise Unreadable("EINVAL")
             if not text[0].isdigit():
                 return found, "@" + text
             found, text = _memory(found, text, around)
         else:
-            raise around.refuse(UNEXPECTED)
+            around.fired.append(UNEXPECTED)
+            raise Unreadable("EINVAL")
     return found, ""
 
 
@@ -201,39 +210,42 @@ def _mode(text: str, around: Around) -> tuple[tuple[int, int], str]:
     if first == "^":
         around.fired.append(HOST)
         return (api14.NR_REG_SW, 0), rest
-    if first == "*":
-        around.fired.append(BOTH)
-        return (api14.NR_REG_NIC_SW, 0), rest
-    if first == "-":
-        if not rest:
-            raise around.refuse(ENDS_EARLY)
-        if not rest[0].isdigit():
-            raise around.refuse(NO_NUMBER)
+    if first == "-" and rest and not rest[0].isdigit():
+        around.fired.append(NO_NUMBER)
+        raise Unreadable("EINVAL")
+    if first == "-" and rest:
         around.fired.append(ONE)
         return _ring(api14.NR_REG_ONE_NIC, rest, around)
-    around.fired.append(PLAIN)
-    return (api14.NR_REG_ALL_NIC, 0), text
+    if first == "-":
+        around.fired.append(ENDS_EARLY)
+        raise Unreadable("EINVAL")
+    if first != "*":
+        around.fired.append(PLAIN)
+        return (api14.NR_REG_ALL_NIC, 0), text
+    around.fired.append(BOTH)
+    return (api14.NR_REG_NIC_SW, 0), rest
 
 
 def _ring(mode: int, text: str, around: Around) -> tuple[tuple[int, int], str]:
     number = strtol(text)
     step = ring_number(number.value)
-    if not step.outcome.ok:
-        raise around.refuse(step.fired)
     around.fired.extend(step.fired)
+    if not step.outcome.ok:
+        raise Unreadable(step.outcome.detail)
     return (mode, step.state), text[number.length :]
 
 
 def _flags(found: Port, text: str, around: Around) -> tuple[Port, str]:
     """Letters up to the end or to an ``@``; there is at least one, or an ``@``."""
     if not text:
-        raise around.refuse(ENDS_EARLY)
+        around.fired.append(ENDS_EARLY)
+        raise Unreadable("EINVAL")
     letters, rest = split(text, "@")
     for letter in letters:
         step = flag(letter)
-        if not step.outcome.ok:
-            raise around.refuse(step.fired)
         around.fired.extend(step.fired)
+        if not step.outcome.ok:
+            raise Unreadable(step.outcome.detail)
         found = replace(found, flags=found.flags | step.state)
     return found, rest
 
@@ -241,10 +253,11 @@ def _flags(found: Port, text: str, around: Around) -> tuple[Port, str]:
 def _memory(found: Port, text: str, around: Around) -> tuple[Port, str]:
     """The number behind ``@``: the memory, which cannot be two."""
     number = strtol(text)
-    step = memory_number(number.value, MEMID_CUT in around.switches)
-    if not step.outcome.ok:
-        raise around.refuse(step.fired)
-    if found.mem_id and found.mem_id != number.value:
-        raise around.refuse(OTHER_MEMORY)
+    step = memory_number(number.value, around.switches)
     around.fired.extend(step.fired)
+    if not step.outcome.ok:
+        raise Unreadable(step.outcome.detail)
+    if found.mem_id and found.mem_id != number.value:
+        around.fired.append(OTHER_MEMORY)
+        raise Unreadable("EINVAL")
     return replace(found, mem_id=step.state), text[number.length :]

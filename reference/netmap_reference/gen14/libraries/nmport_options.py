@@ -7,13 +7,12 @@ as it is a number, and cut to the width of its field.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...core.step import rule
 from .nmport import Around, Port, header
-from .words import NMPORT_C, NMREQ_C, strtol
+from .words import NMPORT_C, NMREQ_C, Unreadable, strtol
 
 LIBNETMAP_H = "luigirizzo/netmap:libnetmap/libnetmap.h@89607e14"
 
@@ -91,7 +90,8 @@ def options(text: str, port: Port, around: Around) -> Port:
         return port
     for option in text[1:].split("@"):
         if not option:
-            raise around.refuse(EMPTY)
+            around.fired.append(EMPTY)
+            raise Unreadable("EINVAL")
         port = _one(option, port, around)
     return port
 
@@ -102,21 +102,30 @@ def _one(text: str, port: Port, around: Around) -> Port:
     name, delimiter, body = text[:at], text[at : at + 1], text[at + 1 :]
     kind = KINDS.get(name)
     if kind is None:
-        raise around.refuse(UNKNOWN)
-    if name in around.disabled or not (kind.usual or name in around.enabled):
-        raise around.refuse(DISABLED, "EOPNOTSUPP")
-    if not kind.usual:
+        around.fired.append(UNKNOWN)
+        raise Unreadable("EINVAL")
+    allowed = kind.usual
+    if name in around.enabled:
         around.fired.append(ENABLED)
+        allowed = True
+    if name in around.disabled or not allowed:
+        around.fired.append(DISABLED)
+        raise Unreadable("EOPNOTSUPP")
     if not delimiter:
-        raise around.refuse(NO_BODY)
-    if delimiter == ":":
-        return _ACT[name](_keys(kind, body, around), port, around)
-    if name == "conf" and NO_DEFAULT in around.switches:
-        raise around.refuse(NOT_SINGLE)
-    if not body:
-        raise around.refuse(NO_VALUE)
-    around.fired.append(SINGLE)
-    return _ACT[name]({kind.default: body}, port, around)
+        around.fired.append(NO_BODY)
+        raise Unreadable("EINVAL")
+    if name == "conf" and delimiter == "=" and NO_DEFAULT in around.switches:
+        around.fired.append(NOT_SINGLE)
+        raise Unreadable("EINVAL")
+    if delimiter == "=" and not body:
+        around.fired.append(NO_VALUE)
+        raise Unreadable("EINVAL")
+    if delimiter == "=":
+        around.fired.append(SINGLE)
+        keys = {kind.default: body}
+    else:
+        keys = _keys(kind, body, around)
+    return _act(name, keys, port, around)
 
 
 def _keys(kind: Kind, body: str, around: Around) -> dict[str, str]:
@@ -128,22 +137,28 @@ def _keys(kind: Kind, body: str, around: Around) -> dict[str, str]:
     for i, part in enumerate(parts):
         if not part and i == len(parts) - 1:
             if OVERRUN in around.switches:
-                raise around.overrun(COMMA_OVERRUN, "nmreq.c:419-453")
-            raise around.refuse(COMMA)
+                around.fired.append(COMMA_OVERRUN)
+                raise Unreadable("", "nmreq.c:419-453")
+            around.fired.append(COMMA)
+            raise Unreadable("EINVAL")
         key, equals, value = _split_key(part)
         if key not in kind.keys:
-            raise around.refuse(KEY_UNKNOWN)
+            around.fired.append(KEY_UNKNOWN)
+            raise Unreadable("EINVAL")
         if key in found:
-            raise around.refuse(KEY_TWICE)
+            around.fired.append(KEY_TWICE)
+            raise Unreadable("EINVAL")
         if not equals:
-            raise around.refuse(KEY_ALONE)
+            around.fired.append(KEY_ALONE)
+            raise Unreadable("EINVAL")
         if not value:
             around.fired.append(KEY_EMPTY)
             continue
         around.fired.append(KEYS)
         found[key] = value
     if any(key not in found for key in kind.needed):
-        raise around.refuse(KEY_NEEDED)
+        around.fired.append(KEY_NEEDED)
+        raise Unreadable("EINVAL")
     return found
 
 
@@ -169,19 +184,23 @@ def _share(keys: dict[str, str], port: Port, around: Around) -> Port:
     """The memory of the port that is named. Source: nmreq_get_mem_id."""
     name, rest = header(keys["port"], around)
     if rest:
-        if SHARE_REST not in around.switches:
-            raise around.refuse(SHARE_BAD)
-        around.fired.append(SHARE_PASSED)
+        if SHARE_REST in around.switches:
+            around.fired.append(SHARE_PASSED)
+        else:
+            around.fired.append(SHARE_BAD)
+            raise Unreadable("EINVAL")
     found = around.memory_of(name)
     if isinstance(found, str):
-        raise around.refuse(SHARE_NONE, found)
-    if port.mem_id and port.mem_id != found:
-        raise around.refuse(SHARE_OTHER)
-    around.fired.append(SHARE)
-    return replace(port, mem_id=found)
+        around.fired.append(SHARE_NONE)
+        raise Unreadable(found)
+    if port.mem_id in (0, found):
+        around.fired.append(SHARE)
+        return replace(port, mem_id=found)
+    around.fired.append(SHARE_OTHER)
+    raise Unreadable("EINVAL")
 
 
-def _conf(keys: dict[str, str], port: Port, around: Around) -> Port:
+def _conf(keys: dict[str, str], port: Port) -> Port:
     """Numbers of rings (16 bits) and slots (32); those of one direction come after those of both."""
     fields: dict[str, Any] = {}
     for key in KINDS["conf"].keys:
@@ -192,7 +211,6 @@ def _conf(keys: dict[str, str], port: Port, around: Around) -> Port:
             host = "host_" if key.startswith("host_") else ""
             names = [f"{host}{t}_{stem}" for t in ("tx", "rx")] if both else [key]
             fields |= dict.fromkeys(names, value)
-    around.fired.append(CONF)
     return replace(port, **fields)
 
 
@@ -200,31 +218,37 @@ def _extmem(keys: dict[str, str], port: Port, around: Around) -> Port:
     """A file as the memory: its size, and the pools as they are asked for; once a port."""
     size = around.file_size(keys["file"])
     if isinstance(size, str):
-        raise around.refuse(EXTMEM_NONE, size)
+        around.fired.append(EXTMEM_NONE)
+        raise Unreadable(size)
     if any(dict(o)["type"] == "EXTMEM" for o in port.options):
-        raise around.refuse(EXTMEM_TWICE)
+        around.fired.append(EXTMEM_TWICE)
+        raise Unreadable("EINVAL")
     asked: dict[str, int | str] = {"type": "EXTMEM", "nr_memsize": size}
     for pool in ("if", "ring", "buf"):
         for key, name in (("num", "objtotal"), ("size", "objsize")):
             asked[f"nr_{pool}_pool_{name}"] = _number(keys.get(f"{pool}_{key}", "0"), 32)
-    around.fired.append(EXTMEM)
     return replace(port, options=(tuple(asked.items()), *port.options))
 
 
-def _offset(keys: dict[str, str], port: Port, around: Around) -> Port:
+def _offset(keys: dict[str, str], port: Port) -> Port:
     """OFFSETS with the largest offset equal to the initial one."""
     initial, bits = (_number(keys.get(key, "0"), 64) for key in ("initial", "bits"))
     asked: dict[str, int | str] = {
         "type": "OFFSETS", "max_offset": initial, "initial_offset": initial,
         "offset_bits": bits % (1 << 32), "min_gap": 0,
     }  # fmt: skip
-    around.fired.append(OFFSET)
     return replace(port, options=(tuple(asked.items()), *port.options))
 
 
-_ACT: dict[str, Callable[[dict[str, str], Port, Around], Port]] = {
-    "share": _share,
-    "conf": _conf,
-    "extmem": _extmem,
-    "offset": _offset,
-}
+def _act(name: str, keys: dict[str, str], port: Port, around: Around) -> Port:
+    """Do what the option is for."""
+    if name == "conf":
+        around.fired.append(CONF)
+        return _conf(keys, port)
+    if name == "extmem":
+        around.fired.append(EXTMEM)
+        return _extmem(keys, port, around)
+    if name == "offset":
+        around.fired.append(OFFSET)
+        return _offset(keys, port)
+    return _share(keys, port, around)

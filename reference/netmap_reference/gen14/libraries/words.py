@@ -95,25 +95,23 @@ def strtol(text: str) -> Number:
 def ring_number(value: int) -> Step[int]:
     """A ring's number: below 4095. EINVAL for any other."""
     if value < 0 or value >= RINGS:
-        return _refused(RING_HIGH)
+        return Step(0, (RING_HIGH,), errno("EINVAL"))
     return Step(value, (RING,))
 
 
-def memory_number(value: int, cut: bool = False) -> Step[int]:
-    """A memory's number, from 1 to 65535. EINVAL for any other; as written (``cut``) it wraps."""
+def memory_number(value: int, switches: frozenset[str] = frozenset()) -> Step[int]:
+    """A memory's number, from 1 to 65535. EINVAL for any other; as written (MEMID_CUT) it wraps."""
     if value <= 0:
-        return _refused(MEMID_NONE)
-    if value >= ID_BITS:
-        return Step(value % ID_BITS, (MEMID_WRAPS,)) if cut else _refused(MEMID_HIGH)
-    return Step(value, (MEMID,))
+        return Step(0, (MEMID_NONE,), errno("EINVAL"))
+    if value < ID_BITS:
+        return Step(value, (MEMID,))
+    if MEMID_CUT in switches:
+        return Step(value % ID_BITS, (MEMID_WRAPS,))
+    return Step(0, (MEMID_HIGH,), errno("EINVAL"))
 
 
 def flag(letter: str) -> Step[int]:
     """The flag of a letter behind ``/``; EINVAL for a letter that is none."""
     if letter in FLAGS:
         return Step(FLAGS[letter], (FLAG,))
-    return _refused(NO_FLAG)
-
-
-def _refused(fired: str) -> Step[int]:
-    return Step(0, (fired,), errno("EINVAL"))
+    return Step(0, (NO_FLAG,), errno("EINVAL"))
