@@ -17,7 +17,7 @@ from ...gen14.state import System
 from ...gen14.world import PortConfig, World
 from ..subject import Broken, Unit
 from . import moves, objects
-from .plug import EXTENSIONS
+from .plug import EXTENSIONS, Found
 
 
 class Machine14:
@@ -50,6 +50,8 @@ class Machine14:
             return []
         try:
             result = moves.make(self.world, op, args)
+        except Found as found:
+            return [found.broken]
         except Exception as error:  # the model must not raise for anything an application can do
             return [Broken("survives", "14.ring.kring-order", f"{op}: {type(error).__name__}: {error}")]
         self.made += 1

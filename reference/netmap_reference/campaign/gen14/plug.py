@@ -9,7 +9,8 @@ Write a module beside this one, build one :class:`Extension` in it, and enter it
 * ``kinds``: what is drawn, by name: from the world and a generator of random numbers a unit of operations,
   or ``()`` when it cannot be made now. ``weight`` says how often a kind is tried.
 * ``operations``: what these operations do, by name: ``(world, args, choose)`` to a :class:`Result` or None.
-  Every operation in which the kernel has a choice carries ``choose``, a seed, in its arguments.
+  Every operation in which the kernel has a choice carries ``choose``, a seed, in its arguments. One that
+  checks something itself raises :class:`Found`.
 * ``chapters``: prefixes of rule ids that the campaign is to fire from then on; ``unreachable``: those among
   them that no operation can fire, and why.
 * ``check``: further invariants of a state, each a :class:`Broken` that names its clause.
@@ -30,6 +31,16 @@ from ...gen14.result import Result
 from ...gen14.state import System
 from ...gen14.world import World
 from ..subject import Broken, Unit
+
+class Found(Exception):
+    """An operation found something broken; what it is, is the first argument."""
+
+    @property
+    def broken(self) -> Broken:
+        what = self.args[0]
+        assert isinstance(what, Broken)
+        return what
+
 
 Draw = Callable[[World, str, Random], Unit]
 Make = Callable[[World, dict[str, Any], Choose], Result | None]
@@ -68,4 +79,6 @@ NULL = Extension(
     chapters=("14/null/",),
 )
 
-EXTENSIONS: tuple[Extension, ...] = (NULL,)
+from .vale import VALE  # noqa: E402  (it is built from what is above)
+
+EXTENSIONS: tuple[Extension, ...] = (NULL, VALE)

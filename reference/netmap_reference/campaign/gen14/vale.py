@@ -1,0 +1,304 @@
+"""Ports of one switch in the campaign: packets that tell who sent them, and a switch that only remembers.
+
+``vale-send`` sends packets that carry who they are in their bytes. What every receive ring of the switch got
+is then compared with what any switch may do, knowing nothing of tables, queues and leases: nobody gets a
+packet twice or his own, flooded packets reach every open port that had room, packets arrive whole, unchanged
+and in the order of their ring. Applications that write what they like into their rings are not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from netmap_spec.abi import api14
+
+from ...core.choice import Choose
+from ...gen14 import bind, memory
+from ...gen14.result import Result
+from ...gen14.ring import advance, distance
+from ...gen14.state import RX, KringState, System
+from ...gen14.switch import Bridge
+from ...gen14.world import World
+from ..subject import Broken, Operation, Unit
+from .plug import Extension, Found
+
+SWITCH = "vale0"
+#: A persistent port, and what it goes by on the switch.
+LASTING, ON_SWITCH = "lasting", f"{SWITCH}:lasting"
+
+
+def _port(name: str, **fields: Any) -> dict[str, Any]:
+    shape = {"tx_rings": 2, "rx_rings": 2, "tx_slots": 6, "rx_slots": 6}
+    return {"name": f"{SWITCH}:{name}", "flags": "NR_ACCEPT_VNET_HDR", **shape, **fields}
+
+
+BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "S": (_port("a"), _port("a", mode="ONE_NIC", ringid=1), _port("a", tx_slots=9)),
+    "T": (_port("b", rx_rings=1, rx_slots=4), _port("b", mem_id=1), _port("b", extra_bufs=2)),
+    "U": (_port("c", tx_rings=3), _port("c", mode="ONE_NIC"), {"name": f"{SWITCH}:c"}),
+    "W": (
+        {"name": LASTING, "flags": "NR_ACCEPT_VNET_HDR"},
+        {"name": ON_SWITCH, "flags": "NR_ACCEPT_VNET_HDR"},
+        _port("a"),
+        {"name": "vale0"},
+        {"name": f"{SWITCH}:v0"},
+    ),
+}
+
+_HEADER = 14
+_GROUP, _OWN, _NEW, _OTHER = "group", "own", "new", "other"
+
+
+# --- what is drawn --------------------------------------------------------------------------------
+
+
+def _bound(s: System, fd: str) -> str:
+    """The port a descriptor is bound to, when a switch has it."""
+    name = next((s.files[file].adapter for (_, held), file in s.holders.items() if held == fd), "")
+    return name if name in s.adapters and s.adapters[name].vp is not None else ""
+
+
+def _draw_send(world: World, fd: str, rng: Random) -> Unit:
+    if not _bound(world.system(), fd):
+        return ()
+    rings = [name for name in world.rings(fd) if name[0] == "t"]
+    packets = []
+    for _ in range(rng.randint(1, 4)):
+        to = rng.choice((_GROUP, _OWN, _NEW, _OTHER, _OTHER))
+        # Who sends: one of a few addresses that move between ports, rarely a group address.
+        who = rng.choice((0, 1, 2, 3, 3, 4, -1))
+        lens = [rng.choice((0, 13, 14, 20, 60, 64, 65, 1514))]
+        lens += [rng.choice((0, 1, 60, 2048)) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
+        flags = rng.choice((0,) * 8 + (api14.NS_NO_LEARN, 1 << api14.NS_PORT_SHIFT, 9 << api14.NS_PORT_SHIFT))
+        packets.append([to, who, rng.randrange(5), lens, flags])
+    args = {"fd": fd, "ring": rng.choice(rings), "packets": packets, "choose": rng.randrange(1 << 30)}
+    return (("vale-send", args),) if rings else ()
+
+
+def _draw_request(world: World, fd: str, rng: Random) -> Unit:
+    if not any(held == fd for _, held in world.system().holders):
+        return ()
+    header = {"name": f"{SWITCH}:{rng.choice('abc')}", "hdr_len": rng.choice((0, 0, 0, 10, 12, 11))}
+    request, fields = rng.choice(
+        (
+            ("PORT_HDR_SET", header),
+            ("VALE_LIST", {"bridge_idx": rng.randrange(2), "port_idx": rng.randrange(4)}),
+            ("VALE_NEWIF", {"name": LASTING, "tx_slots": 5, "rx_slots": 5}),
+            ("VALE_DELIF", {"name": LASTING}),
+            ("VALE_ATTACH", {"name": ON_SWITCH}),
+            ("VALE_ATTACH", {"name": ON_SWITCH}),
+            ("VALE_DETACH", {"name": ON_SWITCH}),
+            ("PORT_INFO_GET", {"name": f"{SWITCH}:d"}),
+        )
+    )
+    made = {"fd": fd, "request": request, "fields": fields, "choose": rng.randrange(1 << 30)}
+    return (("vale-request", made),)
+
+
+# --- what is made ---------------------------------------------------------------------------------
+
+
+def _request(world: World, args: dict[str, Any], choose: Choose) -> Result:
+    return world.ctl(args["fd"], args["request"], args["fields"], choose)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """One packet as it was put into a ring: whom it is for, its fragments' bytes, its flags; is its source learned, and is it long
+    enough to be forwarded?"""
+
+    to: str
+    fragments: tuple[bytes, ...]
+    flags: int
+    learned: bool
+    forwarded: bool
+
+
+def _frame(packet: list[Any], number: int, hdr: int, tag: int) -> _Sent:
+    """The packet's bytes. ``number`` is its place among those of one operation, ``tag`` that operation's."""
+    to, who, whom, lens, flags = packet
+    source = b"\1\0\0\0\0\0" if who < 0 else bytes((2, 0, 0, 0, 0, who))
+    dest = {_GROUP: b"\xff" * 6, _OWN: source, _NEW: bytes((4, 9)) + tag.to_bytes(4, "little")}
+    first = bytes(hdr) + dest.get(to, bytes((2, 0, 0, 0, 0, whom))) + source + b"\x88\xb5"
+    body = bytes((number,)) + tag.to_bytes(4, "little")
+    data = first + body * 500
+    parts, at = [], 0
+    for length in (lens[0] + hdr, *lens[1:]):
+        length = min(length, 2048)
+        parts.append((data[at : at + length]).ljust(length, body[:1]))
+        at += length
+    group = source[0] % 2 == 1
+    ethernet = lens[0] if lens[0] or len(parts) < 2 else len(parts[1])
+    to = _GROUP if dest.get(to, b"\0")[0] % 2 else to
+    return _Sent(to, tuple(parts), flags, not group, ethernet >= _HEADER)
+
+
+def _send(world: World, args: dict[str, Any], choose: Choose) -> Result | None:
+    """Send what is there already, then these packets as far as there is room, and look who got them."""
+    s, fd = world.system(), args["fd"]
+    port = _bound(s, fd)
+    if not port or args["ring"] not in world.rings(fd):
+        return None
+    before = world.txsync(fd, choose)
+    ring = world.ring(fd, args["ring"])
+    if not before.outcome.ok or max(ring.tail, ring.head) >= ring.num_slots:
+        return before
+    vp, a, tag = s.adapters[port].vp, bind.allocator(s, port), args["choose"]
+    sent = []
+    for number, packet in enumerate(args["packets"]):
+        made = _frame(packet, number, vp.hdr if vp else 0, tag)
+        if len(made.fragments) > (ring.tail - ring.head) % ring.num_slots:
+            break
+        for i, part in enumerate(made.fragments):
+            slot = ring.slot[ring.head]
+            if not 2 <= slot.buf_idx < a.buffers:
+                return before  # an application that writes what it likes has lost this slot
+            s.regions[a.id].write(a.buf_offset(slot.buf_idx), part)
+            slot.len, slot.ptr = len(part), 0
+            slot.flags = made.flags | (api14.NS_MOREFRAG if i < len(made.fragments) - 1 else 0)
+            ring.head = ring.cur = (ring.head + 1) % ring.num_slots
+        sent.append(made)
+    was = world.clone()
+    after = world.txsync(fd, choose)
+    if after.outcome.ok:
+        _compare(was.system(), world.system(), port, sent)
+    return Result(after.outcome, (*before.fired, *after.fired))
+
+
+# --- what any switch may do -----------------------------------------------------------------------
+
+
+def _open_rings(s: System, port: str) -> list[KringState]:
+    return [k for k in s.krings.values() if k.adapter == port and k.t == RX and k.on and k.ring >= 0]
+
+
+def _arrived(was: KringState, s: System) -> list[tuple[bytes, int]]:
+    """Bytes and flags of the slots a receive ring got."""
+    k = s.krings[was.name]
+    a = bind.allocator(s, k.adapter)
+    region = s.regions[a.id]
+    slots = memory.read_slots(region, bind.ring_at(s, k), k.pos.n)
+    got = []
+    for i in range(distance(was.pos.hwtail, k.pos.hwtail, k.pos.n)):
+        slot = slots[advance(was.pos.hwtail, i, k.pos.n)]
+        at = a.buf_offset(a.safe_index(slot.buf_idx))
+        got.append((region.read(at, min(slot.len, a.buf_size)), slot.flags))
+    return got
+
+
+def _packets(got: list[tuple[bytes, int]]) -> list[tuple[bytes, ...]]:
+    """Cut what arrived into packets; the last one's MOREFRAG is checked by whoever compares."""
+    packets: list[tuple[bytes, ...]] = []
+    chain: list[bytes] = []
+    for data, flags in got:
+        chain.append(data)
+        if not flags & api14.NS_MOREFRAG:
+            packets.append(tuple(chain))
+            chain = []
+    return [*packets, tuple(chain)] if chain else packets
+
+
+def _compare(was: System, now: System, port: str, sent: list[_Sent]) -> None:
+    """Raises :class:`Found` for what no switch may do."""
+    vp = was.adapters[port].vp
+    receivers: dict[str, list[int]] = {}
+    bridge = was.bridges[vp.bridge] if vp and vp.bridge >= 0 else Bridge("")
+    for name in was.adapters:
+        rings = _open_rings(was, name)
+        got = {k.name: _arrived(k, now) for k in rings} if was.adapters[name].vp else {}
+        inside = any(name == member for _, member in bridge.ports)
+        if not inside or name == port:
+            if any(got.values()):
+                raise Found(Broken("no_echo", "14.switch.no-hairpin", f"{name} got what {port} sent"))
+            continue
+        other = was.adapters[name].vp
+        if vp and other and vp.hdr == other.hdr:
+            receivers[name] = list(_received(name, rings, got, sent))
+    _whom(port, sent, receivers)
+
+
+def _received(
+    name: str, rings: list[KringState], got: dict[str, list[tuple[bytes, int]]], sent: list[_Sent]
+) -> Iterator[int]:
+    """Which of the packets a port got, after a look at each of its rings."""
+    seen: set[int] = set()
+    fragments = [p.fragments for p in sent]
+    for k in rings:
+        here = []
+        for packet in _packets(got[k.name]):
+            if packet not in fragments:
+                what = f"{k.name} got {[len(f) for f in packet]} bytes that nobody sent"
+                raise Found(Broken("whole", "14.vale.copied", what))
+            here.append(fragments.index(packet))
+        if sorted(here) != here:
+            raise Found(Broken("in_order", "14.switch.order", f"{k.name} got {here}"))
+        if len(set(here)) < len(here) or seen & set(here):
+            raise Found(Broken("once", "14.switch.once", f"{name} got {sorted(seen)} and {here}"))
+        seen |= set(here)
+        yield from here
+        if k.index == 0:
+            room = k.pos.n - 1 - distance(k.pos.hwcur, k.pos.hwtail, k.pos.n)
+            _flooded(k.name, sent, here, room)
+
+
+def _flooded(name: str, sent: list[_Sent], here: list[int], room: int) -> None:
+    """Of the packets for everybody a ring misses only what it had no room for, and what came after that."""
+    for number, packet in enumerate(sent):
+        everybody = packet.to in (_GROUP, _NEW) and not packet.flags >> api14.NS_PORT_SHIFT
+        if not everybody or number in here or not packet.forwarded:
+            continue
+        taken = sum(len(sent[i].fragments) for i in here)
+        longest = max(len(p.fragments) for i, p in enumerate(sent) if i <= number and i not in here)
+        if taken + longest <= room:
+            what = f"{name} misses packet {number}, got {here}, had room for {room}"
+            raise Found(Broken("flood", "14.switch.flood", what))
+
+
+def _whom(port: str, sent: list[_Sent], receivers: dict[str, list[int]]) -> None:
+    """A packet to its sender's own address, which the switch has just learned, reaches nobody; one to an index
+    at most one port."""
+    for number, packet in enumerate(sent):
+        got = [name for name, here in receivers.items() if number in here]
+        own = packet.to == _OWN and packet.learned and not packet.flags
+        if got and own:
+            raise Found(Broken("no_hairpin", "14.switch.no-hairpin", f"{got} got what {port} sent to itself"))
+        if len(got) > 1 and packet.flags >> api14.NS_PORT_SHIFT:
+            raise Found(Broken("one_port", "14.switch.port", f"{got} got a packet for one port"))
+
+
+_CONCURRENT = "one call ends before the next one begins; the obligations on leases interleave them"
+_PARAMETER = "module parameters are not set in a campaign"
+_LONG = "the rings of a campaign have fewer slots than the longest packet has fragments"
+_INDIRECT = "nobody maps memory in a campaign, so no pointer is good"
+_SIZE = "all regions of a campaign have buffers of 2048 bytes"
+UNREACHABLE = {
+    "14/lease/publish/later-ones-too": _CONCURRENT,
+    "14/lease/publish/not-yet": _CONCURRENT,
+    "14/lease/publish/empty-packets": _CONCURRENT,
+    "14/vale/txsync/no-batch": _PARAMETER,
+    "14/vale/txsync/batch-full": _LONG,
+    "14/vale/chain/too-long": _LONG,
+    "14/vale/chain/long-passed": _LONG,
+    "14/vale/chain/long-dropped": _LONG,
+    "14/vale/bytes/indirect": _INDIRECT,
+    "14/vale/bytes/unreadable": _INDIRECT,
+    "14/vale/bytes/part-unreadable": _INDIRECT,
+    "14/vale/bytes/oversize": _SIZE,
+    "14/switch/place/too-many": "there is one switch",
+    "14/switch/attach/full": "a switch has a handful of ports",
+    "14/switch/learn/displaced": "the addresses of a campaign are in different entries of the table",
+    "14/vale-port/bind/attached": "no other interface is attached to a switch",
+}
+
+VALE = Extension(
+    "vale",
+    bindings=BINDINGS,
+    kinds={"vale-send": _draw_send, "vale-request": _draw_request},
+    weight=6,
+    operations={"vale-send": _send, "vale-request": _request},
+    chapters=("14/switch/", "14/vale/", "14/lease/", "14/vale-port/"),
+    unreachable=UNREACHABLE,
+)
