@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from netmap_reference.campaign.gen14 import generation
 from netmap_reference.campaign.gen14.machine import Machine14
 from netmap_reference.campaign.runner import replay, run, same
+from netmap_reference.core.step import Step
 from netmap_reference.gen14 import memory, poll, readings
+from netmap_reference.gen14.ports import vale, vale_device
 from netmap_reference.gen14.state import System
 from netmap_spec import clauses
 
@@ -119,7 +122,7 @@ def hunt(make: Callable[[dict[str, Any]], Machine14] = Machine14) -> str:
     assert figures.violations, "nothing found"
     found = figures.violations[0]
     assert same(found.broken, replay(plan, found.header, found.units))
-    assert len(found.units) < 12, found.units
+    assert len(found.units) < 16, found.units
     return found.broken.clause
 
 
@@ -141,3 +144,22 @@ def test_a_sleeper_that_is_not_recorded_is_found(monkeypatch: pytest.MonkeyPatch
 def test_the_defects_of_the_code_are_found() -> None:
     """As written a hostile application breaks the order of the kernel's positions."""
     assert hunt(lambda header: Machine14(header, readings.AS_WRITTEN)).startswith("14.")
+
+
+def _nobody(targets: tuple[int, ...], ring: int, own: int, ports: Any, switches: Any) -> Any:
+    """A flood that reaches its sender too."""
+    return vale.queues(targets, ring, -1, ports, switches)
+
+
+def test_a_flood_that_comes_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = SimpleNamespace(**vars(vale))
+    steps.queues = _nobody
+    monkeypatch.setattr(vale_device, "vale", steps)
+    assert hunt() == "14.switch.no-hairpin"
+
+
+def test_a_packet_that_falls_apart_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = SimpleNamespace(**vars(vale))
+    steps.received_flags = lambda count, number, rest: Step(0)
+    monkeypatch.setattr(vale_device, "vale", steps)
+    assert hunt() == "14.vale.copied"

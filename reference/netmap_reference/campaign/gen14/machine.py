@@ -50,8 +50,8 @@ class Machine14:
             return []
         try:
             result = moves.make(self.world, op, args)
-        except Found as found:
-            return [found.broken]
+        except Found as error:
+            return [error.broken]
         except Exception as error:  # the model must not raise for anything an application can do
             return [Broken("survives", "14.ring.kring-order", f"{op}: {type(error).__name__}: {error}")]
         self.made += 1

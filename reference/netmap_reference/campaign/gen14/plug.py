@@ -32,6 +32,7 @@ from ...gen14.state import System
 from ...gen14.world import World
 from ..subject import Broken, Unit
 
+
 class Found(Exception):
     """An operation found something broken; what it is, is the first argument."""
 

@@ -36,7 +36,7 @@ def _port(name: str, **fields: Any) -> dict[str, Any]:
 
 
 BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
-    "S": (_port("a"), _port("a", mode="ONE_NIC", ringid=1), _port("a", tx_slots=9)),
+    "S": (_port("a"), _port("a", flags=0), _port("a", mode="ONE_NIC", ringid=1), _port("a", tx_slots=9)),
     "T": (_port("b", rx_rings=1, rx_slots=4), _port("b", mem_id=1), _port("b", extra_bufs=2)),
     "U": (_port("c", tx_rings=3), _port("c", mode="ONE_NIC"), {"name": f"{SWITCH}:c"}),
     "W": (
@@ -81,11 +81,12 @@ def _draw_send(world: World, fd: str, rng: Random) -> Unit:
 def _draw_request(world: World, fd: str, rng: Random) -> Unit:
     if not any(held == fd for _, held in world.system().holders):
         return ()
-    header = {"name": f"{SWITCH}:{rng.choice('abc')}", "hdr_len": rng.choice((0, 0, 0, 10, 12, 11))}
+    header = {"name": f"{SWITCH}:{rng.choice('abc')}", "hdr_len": rng.choice((0, 0, 10, 12, 11))}
     request, fields = rng.choice(
         (
             ("PORT_HDR_SET", header),
             ("VALE_LIST", {"bridge_idx": rng.randrange(2), "port_idx": rng.randrange(4)}),
+            ("VALE_NEWIF", {"name": LASTING, "tx_slots": 5, "rx_slots": 5}),
             ("VALE_NEWIF", {"name": LASTING, "tx_slots": 5, "rx_slots": 5}),
             ("VALE_DELIF", {"name": LASTING}),
             ("VALE_ATTACH", {"name": ON_SWITCH}),
@@ -95,7 +96,11 @@ def _draw_request(world: World, fd: str, rng: Random) -> Unit:
         )
     )
     made = {"fd": fd, "request": request, "fields": fields, "choose": rng.randrange(1 << 30)}
-    return (("vale-request", made),)
+    unit: tuple[Operation, ...] = (("vale-request", made),)
+    if request == "VALE_NEWIF" and rng.random() < 0.7:
+        attach = {**made, "request": "VALE_ATTACH", "fields": {"name": ON_SWITCH}}
+        unit = (*unit, ("vale-request", attach))
+    return unit
 
 
 # --- what is made ---------------------------------------------------------------------------------
@@ -107,8 +112,10 @@ def _request(world: World, args: dict[str, Any], choose: Choose) -> Result:
 
 @dataclass(frozen=True)
 class _Sent:
-    """One packet as it was put into a ring: whom it is for, its fragments' bytes, its flags; is its source learned, and is it long
-    enough to be forwarded?"""
+    """One packet as it was put into a ring: whom it is for, its fragments' bytes and its first slot's flags.
+
+    ``learned``: its source is no group address. ``forwarded``: it is long enough to be.
+    """
 
     to: str
     fragments: tuple[bytes, ...]
@@ -201,6 +208,17 @@ def _packets(got: list[tuple[bytes, int]]) -> list[tuple[bytes, ...]]:
     return [*packets, tuple(chain)] if chain else packets
 
 
+def _orderly(s: System, port: str) -> bool:
+    """Does every slot of a port have a buffer of its own? Programs that write what they like change that."""
+    a = bind.allocator(s, port)
+    found: list[int] = []
+    for k in s.krings.values():
+        if k.adapter == port and k.ring >= 0:
+            slots = memory.read_slots(s.regions[a.id], bind.ring_at(s, k), k.pos.n)
+            found.extend(slot.buf_idx for slot in slots)
+    return len(set(found)) == len(found) and all(2 <= i < a.buffers for i in found)
+
+
 def _compare(was: System, now: System, port: str, sent: list[_Sent]) -> None:
     """Raises :class:`Found` for what no switch may do."""
     vp = was.adapters[port].vp
@@ -215,7 +233,7 @@ def _compare(was: System, now: System, port: str, sent: list[_Sent]) -> None:
                 raise Found(Broken("no_echo", "14.switch.no-hairpin", f"{name} got what {port} sent"))
             continue
         other = was.adapters[name].vp
-        if vp and other and vp.hdr == other.hdr:
+        if vp and other and vp.hdr == other.hdr and _orderly(was, name) and _orderly(was, port):
             receivers[name] = list(_received(name, rings, got, sent))
     _whom(port, sent, receivers)
 
@@ -258,8 +276,10 @@ def _flooded(name: str, sent: list[_Sent], here: list[int], room: int) -> None:
 
 
 def _whom(port: str, sent: list[_Sent], receivers: dict[str, list[int]]) -> None:
-    """A packet to its sender's own address, which the switch has just learned, reaches nobody; one to an index
-    at most one port."""
+    """A packet to its sender's own address, which the switch has just learned, reaches nobody.
+
+    One to an index reaches at most one port.
+    """
     for number, packet in enumerate(sent):
         got = [name for name, here in receivers.items() if number in here]
         own = packet.to == _OWN and packet.learned and not packet.flags
