@@ -67,4 +67,4 @@ def come_back(
     if ended is None:
         wrong = Mismatch("ret", "no return before a SYNC_KLOOP_STOP", "a return", clause="14.kloop.stop")
         return after, started, [wrong]
-    return after, replace(started, asleep=False, fired=ended.fired), []
+    return after, replace(started, asleep=False, fired=(*started.fired, *ended.fired)), []

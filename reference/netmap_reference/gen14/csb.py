@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..core.effects import LDLD, STLD, STST, Fence, Protocol, ReadUser, WriteUser
 from ..core.outcome import errno
 from ..core.step import Step, rule
+from .failure import point
 from .ring import Kring
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
@@ -50,6 +51,8 @@ SURVIVED = rule(
     source=f"{NETMAP_C}:2208-2209,2904-2908",
     switch=SURVIVES_FAILURE,
 )
+#: A copy of each array, to see whether it can be accessed.
+COPY = point("csb.copy", "ENOMEM", source=f"{NETMAP_C}:2190-2192")
 SYNC_BUSY = rule("14/csb/sync", clause="14.csb.no-sync", source=f"{NETMAP_C}:3187-3191")
 POLL_ERROR = rule("14/csb/poll", clause="14.csb.no-sync", source=f"{NETMAP_C}:3711-3714")
 

@@ -19,6 +19,7 @@ from ..core.outcome import errno
 from ..core.step import Step, rule
 from . import stop
 from .csb import full_barrier, kernel_read, kernel_write, kick_enable
+from .failure import point
 from .ring import CONTRACT, Kring, Prologue, UserRing, distance, nm_prev, rx_prologue, tx_prologue
 from .sync import PortSync, reinit
 
@@ -78,6 +79,7 @@ ENDS_AT_ONCE = rule(
 RETURNS = rule("14/kloop/start/returns", clause="14.kloop.stop", source=f"{KLOOP_C}:830-832,907-915")
 HELD = rule("14/kloop/close/held", clause="14.kloop.stop", source=f"{NETMAP_H}:777-783")
 
+ARGS = point("kloop.rings", "ENOMEM", source=f"{KLOOP_C}:636-640")
 _TX, _RX = "14.kloop.tx", "14.kloop.rx"
 BUSY = rule("14/kloop/ring/busy", clause="14.sync.busy", source=f"{KLOOP_C}:173-175,329-331")
 STOPPED_RING = rule("14/kloop/ring/stopped", clause="14.sync.stopped", source=f"{KLOOP_C}:173-175,329-331")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.effects import run
 from ..core.step import Step
-from . import csb, kloop, options, requests
+from . import csb, failure, kloop, options, requests
 from .bind import Refused
 from .csb import Array, Entry
 from .kloop import RingArgs
@@ -71,21 +71,23 @@ def csb_option(ctx: Ctl, option: Option) -> None:
     )
     if not _take(ctx, csb.csb_check(ctx.file in s.loops, len(bound), f.exclusive, atok, ktoa)):
         return
+    for _ in (atok, ktoa):
+        failure.may_fail(s, csb.COPY, ctx.fired)
     entries: list[Entry] = []
     for ring in bound:
         step = csb.csb_init(s.krings[ring].pos)
         ctx.fired.extend(step.fired)
         entries.append(step.state)
-    made = Csb(tuple(entries), (0,) * len(bound), tuple(s.krings[ring].pos for ring in bound))
-    s.csbs[ctx.file] = made
-    if ctx.request == "REGISTER" and csb.SURVIVES_FAILURE in ctx.switches:
-        ctx.afterwards.append(lambda after: _survives(after, ctx.file, made))
+    old = s.csbs.get(ctx.file)
+    s.csbs[ctx.file] = Csb(tuple(entries), (0,) * len(bound), tuple(s.krings[ring].pos for ring in bound))
+    failure.undo(s, "csb.mode", lambda: _back(s, ctx.file, old), csb.SURVIVES_FAILURE, csb.SURVIVED, True)
 
 
-def _survives(s: System, file: int, made: Csb) -> Iterable[str]:
-    """As written a descriptor keeps its arrays though the REGISTER failed in the end."""
-    s.csbs[file] = made
-    return (csb.SURVIVED,)
+def _back(s: System, file: int, old: Csb | None) -> None:
+    """The arrays that a descriptor had before, if any."""
+    s.csbs.pop(file, None)
+    if old is not None:
+        s.csbs[file] = old
 
 
 @requests.handles("CSB_ENABLE")
@@ -125,6 +127,8 @@ def start(ctx: Ctl) -> Result:
     on = bool(s.files[file].adapter) and s.adapters[s.files[file].adapter].on
     _take(ctx, kloop.start_check(ctx.body["sleep_us"], on, file in s.csbs, file in s.loops))
     s.loops[file] = Loop(True, irqs=(False,) * len(s.csbs[file].entries))
+    failure.undo(s, "kloop.running", lambda: _ended(s, file), own=True)
+    failure.may_fail(s, kloop.ARGS, ctx.fired)
     options.apply(ctx, "SYNC_KLOOP_MODE")
     if not options.apply(ctx, "SYNC_KLOOP_EVENTFDS"):
         ctx.fired.append(kloop.EVENTFDS_NONE)
@@ -134,6 +138,10 @@ def start(ctx: Ctl) -> Result:
         ctx.fired.append(kloop.ENDS_AT_ONCE)
         return Result()
     return Result(asleep=True)
+
+
+def _ended(s: System, file: int) -> None:
+    s.loops.pop(file, None)
 
 
 @requests.handles("SYNC_KLOOP_STOP")

@@ -63,6 +63,7 @@ def situations() -> Iterator[Situation]:
     """All of them."""
     yield from _registers()
     yield from _questions()
+    yield from _loops()
 
 
 def _registers() -> Iterator[Situation]:
@@ -192,3 +193,29 @@ def _questions() -> Iterator[Situation]:
         yield Situation(f"{request} v0, in use", world({"name": "v0"}), ask(request, name="v0"))
         yield Situation(f"{request} x}}1, the other end open", world(*_MASTER), ask(request, name="x}1"))
     yield Situation("PORT_INFO_GET without a name", world(), ask("PORT_INFO_GET", name=""))
+
+
+#: A pipe end of one ring in each direction, alone, and the arrays for it.
+_ALONE = {"name": "x{1", "tx_slots": 8, "rx_slots": 8, "flags": "NR_EXCLUSIVE"}
+_CSB = {"type": "CSB", "entries": 2}
+
+
+def _loops() -> Iterator[Situation]:
+    """CSB mode at once and later, and the start of a loop."""
+
+    def bound(*options: dict[str, Any]) -> Callable[[], World]:
+        def prepare() -> World:
+            w = world()()
+            w.register("X", {**_ALONE, "options": list(options)}, eager)
+            return w
+
+        return prepare
+
+    yield Situation("REGISTER x{1 in CSB mode", world(), register(**_ALONE, extra_bufs=2, options=[_CSB]))
+    yield Situation("CSB_ENABLE", bound(), ask("CSB_ENABLE", options=[_CSB]))
+    yield Situation("CSB_ENABLE with other arrays", bound(_CSB), ask("CSB_ENABLE", options=[_CSB]))
+    eventfds = {"type": "SYNC_KLOOP_EVENTFDS", "entries": 2, "size": 40}
+    mode = {"type": "SYNC_KLOOP_MODE", "mode": 1}
+    yield Situation(
+        "SYNC_KLOOP_START", bound(_CSB), ask("SYNC_KLOOP_START", sleep_us=10, options=[eventfds, mode])
+    )
