@@ -41,6 +41,15 @@ def changed(tmp_path: Path, name: str, change: Callable[[list[dict[str, Any]]], 
     return path
 
 
+def unknown(tmp_path: Path) -> Path:
+    """A recording of something that no rule describes: a module parameter that is set to a word."""
+    ops = ("open A", "close A", "param admode sometimes")
+    lines = [json.dumps({"n": n, "op": op, "ret": 0, "errno": "0"}) for n, op in enumerate(ops, 1)]
+    path = tmp_path / "param_word.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 # --- 0: nothing but listed deviations -----------------------------------------------------------
 
 
@@ -81,25 +90,25 @@ def test_generation_2011_is_judged_with_its_own_manifest(run: Run) -> None:
 def test_a_folder_is_every_recording_below_it(run: Run, tmp_path: Path) -> None:
     (tmp_path / "native").mkdir()
     shutil.copy(R14 / "pipe_basic.jsonl", tmp_path)
-    shutil.copy(R14 / "vale_basic.jsonl", tmp_path)
+    unknown(tmp_path)
     shutil.copy(R14 / "native" / "nic_veth_mtu_big.jsonl", tmp_path / "native")
     status, out, _ = run("check", tmp_path)
     assert status == 0, "what is not modelled yet does not fail a run of several files"
     assert "manifest linux-netmap-native-drivers" in out
     assert "not yet modelled, by missing rule:" in out
-    assert "14/register/vale: vale_basic.jsonl" in out
+    assert "14/control/parameter/text: param_word.jsonl" in out
     assert "2 PASS" in out and "1 NOT_MODELLED" in out
 
 
-def test_json_is_what_its_schema_says(run: Run) -> None:
-    names = ("pipe_basic", "pipe_timestamp", "vale_basic")
-    status, out, _ = run("check", "--json", *(R14 / f"{name}.jsonl" for name in names))
+def test_json_is_what_its_schema_says(run: Run, tmp_path: Path) -> None:
+    names = ("pipe_basic", "pipe_timestamp")
+    status, out, _ = run("check", "--json", *(R14 / f"{name}.jsonl" for name in names), unknown(tmp_path))
     document = json.loads(out)
     assert status == 0
     assert schemas.validate("check", document) == []
     assert [f["verdict"] for f in document["files"]] == ["PASS", "DEVIATION", "NOT_MODELLED"]
     assert document["files"][0]["rules"]["14/pipe/txsync/handed-over"] >= 1
-    assert document["files"][2]["findings"][0]["reason"] == "14/register/vale"
+    assert document["files"][2]["findings"][0]["reason"] == "14/control/parameter/text"
 
 
 # --- 1: found something -------------------------------------------------------------------------
@@ -145,11 +154,11 @@ def test_json_of_a_violation_has_its_pictures(run: Run, tmp_path: Path) -> None:
 # --- 125: cannot judge --------------------------------------------------------------------------
 
 
-def test_alone_what_is_not_modelled_cannot_be_judged(run: Run) -> None:
-    status, out, _ = run("check", R14 / "vale_basic.jsonl")
+def test_alone_what_is_not_modelled_cannot_be_judged(run: Run, tmp_path: Path) -> None:
+    status, out, _ = run("check", unknown(tmp_path))
     assert status == 125
     assert out.startswith("not yet modelled")
-    assert "NOT_MODELLED 14/register/vale at step 3" in out
+    assert "NOT_MODELLED 14/control/parameter/text at step 3" in out
 
 
 def test_a_hole_that_contradicts_nothing_cannot_be_judged(run: Run, tmp_path: Path) -> None:
