@@ -133,6 +133,7 @@ def nic_rx_body(p: Proof, rxsync: Make) -> None:
         )
         return
     p.goal("both halves were done", len(order) == 2, done.result == "")
+    p.goal("the rule says whether any came", (nic.RX_QUIET in done.fired) == (arrived == 0))
     p.goal("hwcur is head", got.hwcur == k.rhead)
     p.goal("the tail moves by what arrived", flat_steps(p, k.n, k.hwtail, got.hwtail) == arrived)
     p.goal("the rest of the kring stays", got.rhead == k.rhead, got.rcur == k.rcur, got.rtail == k.rtail)

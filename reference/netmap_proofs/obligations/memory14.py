@@ -31,10 +31,6 @@ def _subsets(total: int) -> Iterator[frozenset[int]]:
             yield frozenset(members)
 
 
-def _state(got: Any) -> Any:
-    return got.state if isinstance(got, Step) else got
-
-
 # --- one object -----------------------------------------------------------------------------------------
 
 
@@ -269,7 +265,7 @@ def extra_body(p: Proof, extra_alloc: Callable[..., Any], extra_free: Callable[.
                 got == len(chain),
             )
             cases.goal("exactly these are in use", after.buf_pool.used == a.buf_pool.used | set(chain))
-            returned = _state(extra_free(after, region, head))
+            returned = extra_free(after, region, head).state
             cases.goal("a chain that comes back is free, once", returned.buf_pool.used == a.buf_pool.used)
     links = (0, 1, 2, 3, 4, _TOTAL + 2, 2**32 - 1)
     for head, *nexts in every(p, "hostile chains", (*links, 5), links, links, links):
@@ -278,13 +274,23 @@ def extra_body(p: Proof, extra_alloc: Callable[..., Any], extra_free: Callable[.
             a, region = _small(before)
             for at, link in zip((2, 3, 4), nexts, strict=True):
                 region.write(a.buf_offset(at), link.to_bytes(4, "little"))
-            after = _state(extra_free(a, region, head)).buf_pool.used
+            beyond = a.buf_offset(_TOTAL + 2)
+            region.write(beyond, b"keep")
+            step = extra_free(a, region, head)
+            p.reached(step.fired)
+            after = step.state.buf_pool.used
             cases.goal("whatever the chain says, nothing reserved is freed", after >= memory.RESERVED)
             cases.goal("and nothing comes into use", after <= a.buf_pool.used)
             walked, at = set[int](), head
             while 2 <= at < _TOTAL + 2 and at in a.buf_pool.used and at not in walked:
                 walked.add(at)
                 at = nexts[at - 2]
+            if 2 <= at < _TOTAL + 2:  # one that is free already is looked at, and the walk ends
+                at = 0 if at in walked else nexts[at - 2] if at - 2 < len(nexts) else 0
+            cases.goal("nothing beyond the pool is written", region.read(beyond, 4) == b"keep")
+            cases.goal(
+                "a chain that does not end in 0 is told", (memory.BROKEN_OFF in step.fired) == (at != 0)
+            )
             cases.goal(
                 "what the chain names is freed up to its end or its first fault",
                 after == a.buf_pool.used - walked,
@@ -308,7 +314,7 @@ obligation(
     control=Control("nothing comes back", memory.extra_alloc, lambda a, region, head: Step(a)),
     bounds="""Every pool of five buffers; chains that a hostile application made of three buffers, with every
     link inside, outside, reserved and back.""",
-    rules=(memory.EXTRA, memory.EXTRA_SHORT),
+    rules=(memory.EXTRA, memory.EXTRA_SHORT, memory.RETURNED, memory.BROKEN_OFF),
 )(extra_body)
 
 
