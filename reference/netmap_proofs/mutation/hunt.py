@@ -37,8 +37,9 @@ STATUSES = REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED = (
 STEP, PROTOCOL, DEVICE = "step", "protocol", "device"
 #: An exploration of a mutant ends at this many states: the largest of the model's own has half of it.
 STATES = 20_000
-#: At most so many obligations are asked about one mutant: the most specific ones, which are the quickest too.
-JUDGES = 6
+#: At most so many obligations are asked about one mutant: the most specific ones, which are the quickest too;
+#: of contracts and of as-written readings, which alone run a deviation's code.
+JUDGES, AS_WRITTEN = 4, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,10 @@ def judges(function: str) -> tuple[Obligation, ...]:
     """The obligations that run a function, those that run the fewest others first; contracts first."""
     own = functions_covered()[function]
     found = [each for each in load().values() if own in reached(each)]
-    found.sort(key=lambda o: (bool(o.finding), o.whole_device, len(reached(o)), o.id))
-    return tuple(found[:JUDGES])
+    found.sort(key=lambda o: (o.whole_device, len(reached(o)), o.id))
+    contracts = [each for each in found if not each.switches]
+    as_written = [each for each in found if each.switches]
+    return (*contracts[:JUDGES], *as_written[:AS_WRITTEN])
 
 
 def mutants_of_everything() -> list[Mutant]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netmap_reference.core.step import Step
-from netmap_reference.gen14 import kloop
+from netmap_reference.gen14 import kloop, ring
 from netmap_reference.gen14.ports import monitor
 
 from ..engine import Proof
@@ -40,7 +40,7 @@ obligation(
     functions=(kloop.reclaim_needed, kloop.no_rx_slots),
     control=Control(
         "a ring that is just half free is not reclaimed",
-        lambda k, flags: Step(2 * kloop.distance(k.hwcur, k.hwtail, k.n) < k.n),
+        lambda k, flags: Step(2 * ring.distance(k.hwcur, k.hwtail, k.n) < k.n),
         kloop.no_rx_slots,
     ),
     assumptions="The kring satisfies its order; any flags.",
