@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from netmap_reference.core.step import Step
 from netmap_reference.gen14 import kloop, ring
-from netmap_reference.gen14.ports import monitor
+from netmap_reference.gen14.ports import monitor, monitor_ends
 
 from ..engine import Proof
 from ..invariants import flat_kring, flat_steps
@@ -69,3 +69,59 @@ obligation(
     bounds="Every combination of a next monitor in the two lists.",
     rules=(monitor.CHAINED,),
 )(handed_body)
+
+
+def watched_body(p: Proof, watched: Callable[..., Step[int]]) -> None:
+    i, own, rings, hosts = (p.integer(name, 0) for name in ("i", "own_rings", "rings", "host_rings"))
+    step = p.run(watched, i, own, rings, hosts, p.switches)
+    if monitor_ends.HOST_UNWATCHED in p.switches and i >= own:
+        p.goal("as written a host ring watches nothing", step.state == -1)
+    elif i >= own:
+        p.goal(
+            "a host ring watches the host ring of its number",
+            step.state == (rings + i - own if i - own < hosts else -1),
+        )
+    elif i < rings:
+        p.goal("a hardware ring watches the one of its number", step.state == i)
+    elif monitor_ends.BY_NUMBER in p.switches and i == rings:
+        p.goal("as written one ring too many is watched", step.state == i)
+    else:
+        p.goal("there is nothing to watch beyond the port's rings", step.state == -1)
+
+
+_WATCHED = Control(
+    "host rings watch from the port's first ring on",
+    lambda i, own, rings, hosts, switches: monitor_ends.watched_ring(
+        i, own, rings if i < own else 0, hosts, switches
+    ),
+)
+obligation(
+    "14.monitor.watched-exactly",
+    clauses=("14.monitor.rings",),
+    statement="""Which ring a monitor's ring watches: hardware rings hardware rings, host rings host rings,
+    in order, and none beyond those that the port has.""",
+    functions=(monitor_ends.watched_ring,),
+    control=_WATCHED,
+    assumptions="Any numbers of rings.",
+    rules=(monitor_ends.WATCHES, monitor_ends.WATCHES_HOST, monitor_ends.WATCHES_NONE),
+)(watched_body)
+
+obligation(
+    "14.monitor.watched-extent",
+    clauses=("14.monitor.rings",),
+    statement="""How far the deviations go: host rings watch nothing at all, and one ring more than the port
+    has is watched.""",
+    functions=(monitor_ends.watched_ring,),
+    control=Control(
+        "no ring is too many",
+        lambda i, own, rings, hosts, switches: monitor_ends.watched_ring(i, own, rings, hosts, frozenset()),
+    ),
+    assumptions="Any numbers of rings.",
+    switches={monitor_ends.HOST_UNWATCHED, monitor_ends.BY_NUMBER},
+    rules=(
+        monitor_ends.UNWATCHED,
+        monitor_ends.WATCHES,
+        monitor_ends.WATCHES_NUMBER,
+        monitor_ends.WATCHES_NONE,
+    ),
+)(watched_body)
