@@ -49,6 +49,8 @@ def _kind(best: Attempt, call: Call, ring: str) -> str:
     if not ring or not best.after.bound(call.fd):
         return ""
     k = best.after.world.system().krings.get(best.after.full_name(call.fd, ring))
+    if k is not None and best.after.world.system().adapters[k.adapter].kind == "monitor":
+        return "monitor"
     return "" if k is None else "pipe" if k.pipe else "host" if k.host else "nic"
 
 

@@ -103,6 +103,8 @@ RINGS = {
     ("host", "rx"): "14.host.rx",
     ("nic", "tx"): "14.nic.txsync",
     ("nic", "rx"): "14.nic.rxsync",
+    ("monitor", "tx"): "14.monitor.no-sending",
+    ("monitor", "rx"): "14.monitor.seen",
 }
 _REJECTED = ("14/sync/tx/reinit", "14/sync/rx/reinit")
 
@@ -111,7 +113,7 @@ def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str], kind: str = 
     """The clause that the mismatch breaks.
 
     ``fired`` are the rules of this step, or the last ones of the descriptor's port when it fired none;
-    ``kind`` tells what sort of ring the mismatch is about: nic, host, pipe, or empty.
+    ``kind`` tells what sort of ring the mismatch is about: nic, host, pipe, monitor, or empty.
     """
     field = mismatch.field
     if mismatch.clause:

@@ -237,7 +237,11 @@ class Execution:
         self.fired.extend(monitor_slots.swap(self.s, ring, at, target, i, self.switches))
 
     def _do_forward_up(self, ring: str) -> None:
-        self.fired.extend(host.forward_up(self.s, self.s.krings[ring], self.switches))
+        k = self.s.krings[ring]
+        if self.s.adapters[k.adapter].kind == "monitor":
+            monitor_slots.forward_up(self.s, k, self.switches, self.fired)
+            return
+        self.fired.extend(host.forward_up(self.s, k, self.switches))
 
     def _do_grab(self, ring: str, start: int, count: int, force: bool) -> None:
         self.fired.extend(host.grab(self.s, self.s.krings[ring], start, count, force))

@@ -39,7 +39,16 @@ BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
 for extension in EXTENSIONS:
     BINDINGS |= extension.bindings
 #: Whose descriptor it is; the others are the main process's.
-PROCESS = {"B": "other", "D": "other", "F": "other", "G": "third", "H": "third", "O": "third"}
+PROCESS = {
+    "B": "other",
+    "D": "other",
+    "F": "other",
+    "G": "third",
+    "H": "third",
+    "O": "third",
+    "R": "other",
+    "S": "third",
+}
 #: Pairs of rings on a wire: slots of the one end's transmit rings are those of the other's receive rings.
 SIZES = (3, 4, 5, 6)
 _U32 = (0, 1, 2, 3, 4, 5, 2**31, 2**32 - 1)

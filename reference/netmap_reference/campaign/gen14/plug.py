@@ -80,6 +80,8 @@ NULL = Extension(
     chapters=("14/null/",),
 )
 
-from .vale import VALE  # noqa: E402  (it is built from what is above)
+# The chapters' own modules are built from what is above.
+from .monitors import MONITORS  # noqa: E402
+from .vale import VALE  # noqa: E402
 
-EXTENSIONS: tuple[Extension, ...] = (NULL, VALE)
+EXTENSIONS: tuple[Extension, ...] = (NULL, VALE, MONITORS)

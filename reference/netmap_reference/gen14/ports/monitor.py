@@ -37,6 +37,8 @@ READS_ON = "14.monitor-reads-past-buffer"
 STALE_START = "14.monitor-stale-start"
 #: Slots that a port leaves to a later sync are shown again by that one.
 SHOWN_AGAIN = "14.monitor-shows-again"
+#: A monitor of a port with host rings passes marked slots to the host stack of no interface.
+FORWARDS = "14.monitor-forwards"
 #: A receive ring whose copy monitor finds it busy wakes nobody.
 BUSY_SLEEPS = "14.monitor-busy-no-wakeup"
 
@@ -66,6 +68,12 @@ STALE = rule(
     clause="14.monitor.copy-rx",
     source=f"{MONITOR_C}:284,336-340",
     switch=STALE_START,
+)
+FORWARDED = rule(
+    "14/monitor/forward/no-interface",
+    clause="14.monitor.no-forwarding",
+    source="luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14:1236-1288",
+    switch=FORWARDS,
 )
 COPIED = rule("14/monitor/copy/slot", clause="14.monitor.copy-slot", source=f"{MONITOR_C}:770-791")
 OFFSETS = rule("14/monitor/copy/offsets", clause="14.offsets.monitor", source=f"{MONITOR_C}:774-778")

@@ -55,6 +55,7 @@ AS_WRITTEN = frozenset(
         monitor.READS_ON,
         monitor.STALE_START,
         monitor.SHOWN_AGAIN,
+        monitor.FORWARDS,
         monitor.BUSY_SLEEPS,
     }
 )

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from netmap_spec.abi import api14
+
 from ...core.outcome import NotModelled
 from .. import bind, memory
 from ..bind import Faulted
+from ..ring import nm_next
 from ..state import KringState, System
 from . import monitor
 
@@ -61,3 +64,19 @@ def swap(s: System, source: str, at: int, target: str, i: int, switches: frozens
     memory.write_slot(region, bind.ring_at(s, k), at, watched)
     memory.write_slot(region, bind.ring_at(s, mk), i, taken)
     return fired
+
+
+def forward_up(s: System, k: KringState, switches: frozenset[str], fired: list[str]) -> None:
+    """Slots marked NS_FORWARD in a monitor's ring with NR_FORWARD: there is no host stack to pass them to.
+
+    As written (FORWARDS) one that has host rings passes them to an interface that is none.
+    """
+    a = bind.allocator(s, k.adapter)
+    i = k.pos.hwcur
+    while i != k.pos.rhead:
+        slot = memory.read_slot(s.regions[a.id], bind.ring_at(s, k), i)
+        marked = slot.flags & api14.NS_FORWARD and 14 <= slot.len <= a.buf_size
+        if marked and not k.host and s.adapters[k.adapter].host_rings and monitor.FORWARDS in switches:
+            fired.append(monitor.FORWARDED)
+            raise Faulted("netmap.c:1259, LINUX/bsd_glue.h:247-254")
+        i = nm_next(i, k.pos.n - 1)
