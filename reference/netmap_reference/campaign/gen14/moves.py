@@ -37,6 +37,8 @@ BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
 }
 for extension in EXTENSIONS:
+    if clash := BINDINGS.keys() & extension.bindings:
+        raise ValueError(f"{extension.name}: descriptors {sorted(clash)} are another chapter's")
     BINDINGS |= extension.bindings
 #: Whose descriptor it is; the others are the main process's.
 PROCESS = {
@@ -47,7 +49,7 @@ PROCESS = {
     "H": "third",
     "O": "third",
     "R": "other",
-    "S": "third",
+    "I": "third",
 }
 #: Pairs of rings on a wire: slots of the one end's transmit rings are those of the other's receive rings.
 SIZES = (3, 4, 5, 6)
