@@ -301,6 +301,8 @@ def _judge_pipe(cases: Cases, k: ring.Kring, tail: int, count: int, fragments: d
         cases.goal("slots, then positions, then wake-ups", slots[-1] < stored[0] < done.at(Wake("peer"))[0])
         own = done.at(WriteKernel((R, "kring"), done.memory[R, "kring"]))
         cases.goal("slots, then positions, then wake-ups", own[0] < stored[0])
+    nothing = (pipe.TX_NOTHING if transmit else pipe.RX_NOTHING) in done.fired
+    cases.goal("the rule says that nothing was new", nothing == (count == 0))
     cases.goal("it succeeds", done.result == "")
 
 

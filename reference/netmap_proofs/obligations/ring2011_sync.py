@@ -32,7 +32,7 @@ def in_range(k: Kring) -> list[bool]:
     return [k.hwavail >= 0, k.hwavail <= k.n - 1, k.hwcur >= 0, k.hwcur < k.n]
 
 
-# --- the window of a sync ----------------------------------------------------------------------------
+# --- the window of a sync -------------------------------------------------------------------------------
 
 
 def _take_one_more(k: Kring, cur: int, switches: Reading) -> Step[sync.Taken]:
@@ -120,7 +120,7 @@ def completions(p: Proof, give: Callable[[Kring, int], Step[sync.Taken]]) -> Non
         p.goal("all of them become the application's", got.kring == replace(k, hwavail=k.hwavail + count))
 
 
-# --- the map to the NIC's ring -------------------------------------------------------------------------
+# --- the map to the NIC's ring --------------------------------------------------------------------------
 
 
 def _n2k_without_wrap(n: int, hwofs: int, idx: int) -> Step[int]:
@@ -178,7 +178,7 @@ def reset_offset(p: Proof, reset_hwofs: Callable[[Kring, bool, int], Step[Kring]
         p.goal("the NIC goes on behind the packets", spec.steps(k.n, k.hwcur, first) == k.hwavail)
 
 
-# --- re-initialisation -----------------------------------------------------------------------------------
+# --- re-initialisation ----------------------------------------------------------------------------------
 
 
 def _reinit_keeps_avail(
@@ -249,6 +249,40 @@ _reinit(
     finding="F2011-003",
     refutes={"the application is told"},
 )(reinit_body)
+
+
+def extent_body(
+    p: Proof, reinit_positions: Callable[[Kring, int, int, int, int, Reading], Step[ring.Reinit]]
+) -> None:
+    k = any_kring(p)
+    p.assume(k.n < U32)
+    cur, avail, flags = p.u32("cur"), p.u32("avail"), p.u32("flags")
+    errors = p.integer("errors", 0)
+    got = p.run(reinit_positions, k, cur, avail, flags, errors, p.switches).state
+    if errors == 0:
+        p.goal("nothing is changed, and nothing reported", got == ring.Reinit(cur, avail, flags, 0))
+    else:
+        promised = p.run(reinit_positions, k, cur, avail, flags, errors, frozenset()).state
+        p.goal("anything else is put back as promised", got == promised)
+
+
+obligation(
+    "2011.ring.reinit-extent",
+    clauses=("2011.ring.reinit-resets",),
+    statement="""How far the deviation of F2011-002 goes: a ring in which the routine itself finds nothing
+    wrong stays as it is and 0 is returned; otherwise the code does what it promises.""",
+    functions=(ring.reinit_positions,),
+    control=Control(
+        "a ring that stays is reported",
+        lambda k, cur, avail, flags, errors, switches: (
+            Step(ring.Reinit(cur, avail, flags, 1))
+            if errors == 0
+            else ring.reinit_positions(k, cur, avail, flags, errors, switches)
+        ),
+    ),
+    assumptions="A kring in range; cur, avail and flags any u32; any number of errors found on the way.",
+    switches={ring.REINIT_CONDITIONAL},
+)(extent_body)
 
 
 def _slot_one_past(slot: ring.Slot, total: int) -> Step[ring.SlotCheck]:
