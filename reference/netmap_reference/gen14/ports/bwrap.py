@@ -58,9 +58,8 @@ def _packet(data: bytes, buf_size: int) -> Packet:
     return tuple(Fragment(2, len(p), 0 if i == last else more, data=p) for i, p in enumerate(parts))
 
 
-def _send_in(x: Execution, sender: str, frames: list[bytes], told: str) -> None:
+def _send_in(x: Execution, sender: str, frames: list[bytes]) -> None:
     size = bind.allocator(x.s, x.s.krings[sender].adapter).buf_size
-    x.fired.append(told)
     run(_forward(sender, [_packet(f, size) for f in frames], x.switches), x)
 
 
@@ -78,7 +77,8 @@ def catch_up(x: Execution) -> None:
                 k = x.s.krings[ring_name(nic.name, RX, nic.rx_rings + i)]
                 if k.queue:
                     bind.put(x.s, replace(k, queue=()))
-                    _send_in(x, sender, list(k.queue), IN_HOST)
+                    x.fired.append(IN_HOST)
+                    _send_in(x, sender, list(k.queue))
                 continue
             k = x.s.krings[ring_name(nic.name, RX, i)]
             if x.s.ports[nic.name].incoming[i]:
@@ -86,7 +86,8 @@ def catch_up(x: Execution) -> None:
                 frames, fired = wire.take(x.s, k, rx_room(k.pos), size, x.choose)
                 x.fired.extend(fired)
                 if frames:
-                    _send_in(x, sender, frames, IN)
+                    x.fired.append(IN)
+                    _send_in(x, sender, frames)
 
 
 def outside(x: Execution, to: str) -> bool:
