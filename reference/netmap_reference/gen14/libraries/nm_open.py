@@ -97,12 +97,20 @@ def _parse(text: str, before: Nmreq, switches: frozenset[str], fired: list[str])
 
 def _name(text: str, fired: list[str]) -> tuple[str, str]:
     """The port's name as NIOCREGIF gets it, and what stands behind it."""
+    if not text.startswith(("vale", "netmap:")):
+        fired.append(OTHER)
+        raise Unreadable("")
+    if text.startswith("vale"):
+        fired.append(VALE)
+        return _vale(text, fired)
     if text.startswith("netmap:"):
         fired.append(NAME)
         return split(text.removeprefix("netmap:"), "-*^{}/@")
-    if not text.startswith("vale"):
-        fired.append(OTHER)
-        raise Unreadable("")
+    raise Unreadable("EINVAL")
+
+
+def _vale(text: str, fired: list[str]) -> tuple[str, str]:
+    """A switch, a colon and a port."""
     if ":" not in text:
         fired.append(NO_COLON)
         raise Unreadable("EINVAL")
@@ -111,13 +119,10 @@ def _name(text: str, fired: list[str]) -> tuple[str, str]:
         fired.append(BAD_SWITCH)
         raise Unreadable("EINVAL")
     port, suffix = split(rest, "-*^{}/@")
-    name = ""
     if not identifier(port):
         fired.append(BAD_PORT)
         raise Unreadable("EINVAL")
-    fired.append(VALE)
-    name = f"{switch}:{port}"
-    return name, suffix
+    return f"{switch}:{port}", suffix
 
 
 def _suffix(text: str, switches: frozenset[str], fired: list[str]) -> Nmreq:
@@ -138,6 +143,9 @@ def _suffix(text: str, switches: frozenset[str], fired: list[str]) -> Nmreq:
 def _mode(text: str, switches: frozenset[str], fired: list[str]) -> tuple[Nmreq, str]:
     """The mode and its ring, and what stands behind them."""
     first = text[:1]
+    if first not in ("^", "*", "-", "{", "}"):
+        fired.append(PLAIN)
+        return Nmreq(flags=api14.NR_REG_ALL_NIC), text
     if first == "^":
         fired.append(HOST)
         return Nmreq(flags=api14.NR_REG_SW), text[1:]
@@ -153,10 +161,7 @@ def _mode(text: str, switches: frozenset[str], fired: list[str]) -> tuple[Nmreq,
     if first == "}":
         fired.append(SLAVE)
         return _ring(api14.NR_REG_PIPE_SLAVE, text[1:], switches, fired)
-    found = Nmreq()
-    fired.append(PLAIN)
-    found = replace(found, flags=api14.NR_REG_ALL_NIC)
-    return found, text
+    raise Unreadable("EINVAL")
 
 
 def _digits(text: str, switches: frozenset[str], fired: list[str]) -> Number:
