@@ -423,10 +423,10 @@ def test_a_hole_in_a_recording_cannot_be_accepted_but_what_follows_is_judged() -
 
 
 def test_what_the_model_does_not_have_is_named_by_its_missing_rule() -> None:
-    trace = parse_scn("open A\nreg A vale0:a\n", "v.scn")
+    trace = parse_scn("open A\nparam admode sometimes\n", "v.scn")
     trace.events = [trace.events[0], Return(of=1), trace.events[1], Return(of=2)]
     found = only(judge(trace))
-    assert (found.kind, found.reason, found.step) == ("NOT_MODELLED", "14/register/vale", 2)
+    assert (found.kind, found.reason, found.step) == ("NOT_MODELLED", "14/control/parameter/text", 2)
 
 
 # --- DEVIATION --------------------------------------------------------------------------------
