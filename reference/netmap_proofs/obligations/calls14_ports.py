@@ -223,6 +223,8 @@ def host_body(p: Proof, txsync: Make, rxsync: Make) -> None:
             asked[2] == room,
         )
         p.goal("released slots are free again", got.hwcur == k.rhead)
+        released = host.RX_RELEASED in done.fired
+        p.goal("the rule says whether slots were released", released == (k.hwcur != k.rhead))
         p.goal("the rule says whether any came", (host.RX_DOWN in done.fired) == (imported > 0))
         p.goal("the tail moves by what came", flat_steps(p, k.n, k.hwtail, got.hwtail) == imported)
         forwards = down and k.hwcur != k.rhead and flags // api14.NR_FORWARD % 2 == 1

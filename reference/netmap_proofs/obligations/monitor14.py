@@ -59,8 +59,10 @@ def take(
     m = any_positions(p, "m")
     free = p.run(room, m)
     p.goal("some slots are free, never all", free >= 0, free < m.n)
-    got = p.run(taking, Part(start, count), free, n).state
+    step = p.run(taking, Part(start, count), free, n)
+    got = step.state
     p.goal("as many as there is room for", got.count == (count if count <= free else free))
+    p.goal("the rule says whether any were left out", (monitor.NEWEST in step.fired) == (count > free))
     if got.count > 0:
         p.goal("a position of the watched ring", spec.position(n, got.start))
         lost = count - got.count
