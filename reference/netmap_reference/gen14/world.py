@@ -246,12 +246,15 @@ class World(CsbCalls):
         f = self._s.files[file]
         if not f.adapter:
             return Result(errno("EINVAL"), (MMAP_UNBOUND,))
-        size = self._allocator(f).memsize
-        length = size if length is None else (length + PAGE - 1) // PAGE * PAGE
-        if length == 0 or offset % PAGE or offset < 0 or offset + length > size:
+        a = self._allocator(f)
+        length = a.memsize if length is None else (length + PAGE - 1) // PAGE * PAGE
+        if length == 0 or offset % PAGE or offset < 0 or offset + length > a.memsize:
             return Result(errno("EINVAL"), (MMAP_BEYOND,))
+        page = memory.page_of(offset, a.pools, a.external is not None, self.switches)
+        if page.state == -1:
+            return Result(errno("EINVAL"), (*page.fired, MMAP_BEYOND))
         self._s.mapped[actor, fd] = file
-        return Result(fired=(MMAP,))
+        return Result(fired=(MMAP, *page.fired))
 
     def munmap(self, fd: str, actor: str = "main") -> Result:
         """Give up a mapping; an open file whose last descriptor was closed before goes with it."""
