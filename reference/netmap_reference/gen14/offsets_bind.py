@@ -67,7 +67,7 @@ def ask(ctx: Ctl, option: Option) -> Mapping[str, int]:
     if not step.outcome.ok:
         raise Refused(step.outcome.detail)
     asked = step.state
-    failure.undo(s, "offsets.agreed", lambda: _forget(s, before), OUTLIVE, STUCK, own=True)
+    failure.undo(s, "offsets.agreed", lambda: _forget(ctx, before), own=True)
     before = tuple(bind.selected(s, f))
     for k in before:
         step = offsets.join(k.offset, asked)
@@ -102,7 +102,7 @@ def _initial(s: System, k: KringState, initial: int, fired: list[str], switches:
     fired.append(WRITTEN)
     region, at = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k)
     slots = memory.read_slots(region, at, k.pos.n)
-    failure.undo(s, "offsets.initial", lambda: _rewrite(s, k, slots), OUTLIVE, STUCK, own=True)
+    failure.undo(s, "offsets.initial", lambda: _rewrite(s, k, slots), OUTLIVE, own=True)
     memory.write_slots(
         region,
         at,
@@ -123,8 +123,12 @@ def _waiting(k: KringState) -> set[int]:
     return found
 
 
-def _forget(s: System, before: tuple[KringState, ...]) -> None:
+def _forget(ctx: Ctl, before: tuple[KringState, ...]) -> None:
     """Rings that had no offsets have none again. As written (OUTLIVE) they keep what was asked for."""
+    s = ctx.s
+    if OUTLIVE in ctx.switches:
+        ctx.fired.append(STUCK)
+        return
     for old in before:
         if not old.offset.bits and old.name in s.krings:
             k = replace(s.krings[old.name], offset=old.offset)

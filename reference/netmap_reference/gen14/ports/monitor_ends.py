@@ -191,7 +191,7 @@ def find(asked: Asked) -> str:
     if pna.host_rings and HOST_UNWATCHED in asked.switches:
         host_rings = 1
     s.adapters[parent] = replace(pna, monitors=pna.monitors + 1)
-    failure.undo(s, "monitor.number", lambda: _uncount(s, parent), NUMBER_SKIPPED, SKIPPED, own=True)
+    failure.undo(s, "monitor.number", lambda: _uncount(asked, parent), own=True)
     mem = _memory(s, pna, zcopy, (1, tx_slots, rx_rings, rx_slots), fired)
     label = name = monitor_name(pna.label or parent, zcopy, directions, pna.monitors)
     while name in s.adapters:
@@ -215,9 +215,12 @@ def _get(s: System, parent: str) -> None:
     failure.undo(s, "monitor.parent", lambda: adapter_put(s, parent, []))
 
 
-def _uncount(s: System, parent: str) -> None:
-    """The number goes to the next monitor."""
-    if parent in s.adapters:
+def _uncount(asked: Asked, parent: str) -> None:
+    """The number goes to the next monitor; as written (NUMBER_SKIPPED) to none."""
+    s = asked.s
+    if NUMBER_SKIPPED in asked.switches:
+        asked.fired.append(SKIPPED)
+    elif parent in s.adapters:
         s.adapters[parent] = replace(s.adapters[parent], monitors=s.adapters[parent].monitors - 1)
 
 
