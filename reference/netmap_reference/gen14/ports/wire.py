@@ -167,8 +167,14 @@ def take(s: System, k: KringState, room: int, buf_size: int, choose: Choose) -> 
     if count > safe:
         lost = pick(choose, "nic.rx-lost", k.name, 0, len(waiting) - count, "frames")
     kept = waiting[:safe] + waiting[safe + lost :]
-    found = [f.data for f in kept[:count]]
-    rest = kept[count:]
+    found: list[bytes] = []
+    used = 0
+    for frame in kept[:count]:
+        used += max(1, -(-len(frame.data) // buf_size))
+        if used > room:
+            break  # behind lost frames come others, which may need more slots
+        found.append(frame.data)
+    count, rest = len(found), kept[len(found) :]
     s.ports[k.adapter] = replace(w, incoming=(*w.incoming[: k.index], rest, *w.incoming[k.index + 1 :]))
     s.krings[k.name] = replace(k, announced=max(0, min(k.announced - count, len(rest))))
     return found, [LOST] * lost
