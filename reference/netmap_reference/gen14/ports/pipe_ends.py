@@ -106,12 +106,13 @@ def check_krings(s: System, na: Adapter, switches: frozenset[str], fired: list[s
 def kept_by_peer(s: System, name: str, fired: list[str]) -> bool:
     """An end whose last user goes stays when the other one does: a pipe may live below that one."""
     na = s.adapters[name]
-    if not na.peer_ref or s.adapters[na.peer].refs < 2:
-        return False
-    fired.append(STAYS)
-    s.adapters[name] = replace(na, refs=1, peer_ref=False)
-    s.adapters[na.peer] = replace(s.adapters[na.peer], refs=s.adapters[na.peer].refs - 1, peer_ref=True)
-    return True
+    if na.peer_ref and s.adapters[na.peer].refs > 1:
+        fired.append(STAYS)
+        peer = s.adapters[na.peer]
+        s.adapters[name] = replace(na, refs=1, peer_ref=False)
+        s.adapters[na.peer] = replace(peer, refs=peer.refs - 1, peer_ref=True)
+        return True
+    return False
 
 
 def krings_create_pair(s: System, name: str, fired: list[str]) -> None:
