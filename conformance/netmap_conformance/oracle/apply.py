@@ -203,8 +203,8 @@ def _param(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     """A module parameter is set, or read: what was set last comes back."""
     name = str(call.args["name"])
     result = _parameter(c, name, str(call.args["value"])) if "value" in call.args else Result()
-    value = c.world.parameter(name)
-    return replace(result, out={} if value is None else {"value": str(value)})
+    read = c.world.read_parameter(name)
+    return replace(read, outcome=result.outcome, fired=(*result.fired, *read.fired))
 
 
 def _parameter(c: Candidate, name: str, value: str) -> Result:

@@ -220,7 +220,12 @@ class ReferenceTarget(Api14Target):
         return done
 
     def sys_useext(self, call: Call) -> Return:
-        """The memory a process brought is its own already: what it sees is what a mapping shows."""
+        """The memory a process brought is its own already: what it sees is what a mapping shows. It is there
+        also when no descriptor is bound to it, and then it is nobody's region."""
+        try:
+            self._world.nifp(call.fd)
+        except LookupError:
+            return self._done(call, Result())
         return self.sys_mmap(call)
 
     def sys_munmap(self, call: Call) -> Return:

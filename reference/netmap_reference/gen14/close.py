@@ -90,4 +90,4 @@ def adapter_put(s: System, name: str, fired: list[str], switches: frozenset[str]
         return
     ops(na).destroy(s, name, fired, lambda other: adapter_put(s, other, fired, switches))
     regions.restore(s, name, [])
-    memory_put(s, s.adapters.pop(name).mem)
+    memory_put(s, s.adapters.pop(name).mem, fired)

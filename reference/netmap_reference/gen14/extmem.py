@@ -34,7 +34,7 @@ def extmem(ctx: Ctl, option: Option) -> dict[str, int]:
     where = f"at {body['usrptr']}" if body.get("usrptr") else ""
     mem, told = regions.external(ctx.s, where, asked, ctx.fired, ctx.switches)
     ctx.mem = mem
-    failure.undo(ctx.s, "extmem.reference", lambda: regions.memory_put(ctx.s, mem))
+    failure.undo(ctx.s, "extmem.reference", lambda: regions.memory_put(ctx.s, mem, []))
     return {
         f"nr_{p}_pool_{field}": value
         for p, pair in zip(_POOLS, told.pools, strict=True)

@@ -79,6 +79,12 @@ def set_parameter(s: System, name: str, value: int) -> Result:
     return Result(fired=tuple(fired))
 
 
+def read(s: System, name: str) -> Result:
+    """Look at a module parameter: ``out`` has what was stored last as ``value``, if anything was."""
+    value = parameter(s, name)
+    return Result(fired=(READ,), out={} if value is None else {"value": str(value)})
+
+
 def parameter(s: System, name: str) -> int | None:
     """What was stored last, ``None`` if nothing was."""
     return dict(s.params.others).get(name)

@@ -82,12 +82,13 @@ def hold(s: System, mem: int, by: int) -> None:
     s.allocators[mem] = replace(a, refs=a.refs + by)
 
 
-def memory_put(s: System, mem: int) -> None:
+def memory_put(s: System, mem: int, fired: list[str]) -> None:
     """Drop one reference to a region; the last one frees its identifier."""
     a = s.allocators[mem]
     if a.refs > 1:
         s.allocators[mem] = replace(a, refs=a.refs - 1)
         return
+    fired.append(GONE)
     ids = sorted(s.allocators)
     del s.allocators[mem], s.regions[mem]
     if s.last_mem == mem:
@@ -102,7 +103,12 @@ def private_new(s: System, params: Iterable[tuple[int, int]], fired: list[str]) 
     """
     may_fail(s, PRIVATE, fired)
     step = memory.assign_id(tuple(sorted(s.allocators)), s.last_mem)
-    made = memory.new_allocator(step.state, True, params)
+    sizes: tuple[tuple[int, int], ...] = s.params.private
+    asked = tuple(params)
+    if asked != sizes:
+        fired.append(memory.GROWN)
+        sizes = asked
+    made = memory.new_allocator(step.state, True, sizes)
     fired.extend((*step.fired, *made.fired))
     if not made.outcome.ok:
         raise Refused(made.outcome.detail)
@@ -134,7 +140,7 @@ def override(s: System, port: str, mem: int, fired: list[str], switches: frozens
     own = na.mem if OVERRIDE_STICKS in switches else na.previous_mem or na.mem
     s.adapters[port] = replace(na, mem=mem, previous_mem=own)
     if own != na.mem:
-        memory_put(s, na.mem)
+        memory_put(s, na.mem, fired)
     failure.undo(s, "memory.override", lambda: _take_back(s, port, fired, switches))
 
 
@@ -153,7 +159,7 @@ def restore(s: System, port: str, fired: list[str]) -> None:
     if na is None or not na.previous_mem:
         return
     fired.append(RESTORED)
-    memory_put(s, na.mem)
+    memory_put(s, na.mem, fired)
     s.adapters[port] = replace(na, mem=na.previous_mem, previous_mem=0)
 
 

@@ -377,7 +377,7 @@ def _carry_out(ctx: Ctl, known: bool) -> Result | None:
 def _let_go(ctx: Ctl) -> None:
     """The request holds a region it was brought until it is over."""
     if ctx.mem:
-        regions.memory_put(ctx.s, ctx.mem)
+        regions.memory_put(ctx.s, ctx.mem, ctx.fired)
 
 
 def _cannot_copy_back(ctx: Ctl, sent: tuple[Option, ...]) -> None:

@@ -371,7 +371,7 @@ def vale_detach(ctx: Ctl) -> None:
             vale_ports.leave(s, gone, ctx.fired)
             bind.krings_delete(s, gone)
             mem = s.adapters.pop(gone).mem
-            memory_put(s, mem)
+            memory_put(s, mem, ctx.fired)
         file = _kernel_file(s, vp.below)
         unregister(s, file, ctx.fired, ctx.switches)
         del s.files[file]

@@ -210,6 +210,10 @@ class World(CsbCalls):
         modelled."""
         return parameters.set_parameter(self._s, name, value)
 
+    def read_parameter(self, name: str) -> Result:
+        """Look at a module parameter: its ``value``, when it was set."""
+        return parameters.read(self._s, name)
+
     def parameter(self, name: str) -> int | None:
         """What a module parameter was set to, ``None`` when it was not."""
         return parameters.parameter(self._s, name)

@@ -137,7 +137,7 @@ def _let_go(s: System, name: str) -> None:
 def _hold(s: System, mem: int) -> None:
     """One end holds its region. As written (LEAKS_MEMORY) it keeps it though the end is not made."""
     hold(s, mem, 1)
-    failure.undo(s, "pipe.memory", lambda: memory_put(s, mem), LEAKS_MEMORY, MEMORY_LEAKED)
+    failure.undo(s, "pipe.memory", lambda: memory_put(s, mem, []), LEAKS_MEMORY, MEMORY_LEAKED)
 
 
 def _make_parent(s: System, req: Request, name: str, asked: Shape, fired: list[str]) -> Shape:
@@ -186,4 +186,4 @@ def _unmake_parent(s: System, name: str) -> None:
     na = s.adapters.get(name)
     if na is not None and na.refs == 0:
         del s.adapters[name]
-        memory_put(s, na.mem)
+        memory_put(s, na.mem, [])

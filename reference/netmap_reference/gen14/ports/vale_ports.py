@@ -186,7 +186,7 @@ def _unmake(s: System, name: str) -> None:
         return
     leave(s, name, [])
     del s.adapters[name]
-    memory_put(s, na.mem)
+    memory_put(s, na.mem, [])
 
 
 def attached(s: System, name: str) -> str:
