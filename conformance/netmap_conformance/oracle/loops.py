@@ -1,4 +1,5 @@
-"""Sync-kloops in the oracle: a loop may pass over its rings at any moment, also between a call and the look.
+"""What moves by itself in the oracle. A sync-kloop may pass over its rings at any moment, also between a call
+and the look; so may a copy monitor look at what has arrived.
 
 So after every call each candidate is followed to wherever passes over single rings lead it. There are few
 such states: a pass that finds nothing new changes nothing.
@@ -51,6 +52,23 @@ def _one(c: Candidate, file: int, ring: str) -> Iterator[tuple[Candidate, tuple[
 
     for run in Enumeration(act, lambda choice: None):
         yield run.value
+
+
+def monitored(c: Candidate, reading: frozenset[str]) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
+    """Every other candidate that a look of copy monitors at what arrived leads to, with the rules fired."""
+
+    def act(choose: Choose) -> tuple[Candidate, tuple[str, ...]]:
+        after = c.clone()
+        after.world.switches = reading
+        fired = after.world.looked(choose).fired
+        after.world.switches = frozenset()
+        return after, fired
+
+    if not c.world.watched():
+        return
+    for run in Enumeration(act, lambda choice: None):
+        if run.value[1]:
+            yield run.value
 
 
 def sleeps_in_loop(call: Call) -> bool:

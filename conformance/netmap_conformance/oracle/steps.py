@@ -17,7 +17,7 @@ from .candidate import Candidate, Started
 from .choices import Enumeration
 from .compare import Comparison
 from .frames import compare_frames
-from .loops import come_back, passed, sleeps_in_loop
+from .loops import come_back, monitored, passed, sleeps_in_loop
 from .requests import Mismatch
 
 _BUSY = {sync.BUSY, poll.BUSY}
@@ -158,9 +158,10 @@ def _read(
 
 
 def _passes(c: Candidate, reading: frozenset[str]) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
-    """Where the passes of loops may have led the candidate when it is looked at."""
+    """Where the passes of loops and the looks of monitors may have led the candidate when it is looked at."""
     if not c.world.looping():
         yield c, ()
+        yield from monitored(c, reading)
         return
     c.world.switches = reading
     for later, fired in passed(c):

@@ -424,10 +424,17 @@ class World(CsbCalls):
         """
         return Result(fired=(*self._interrupts(sorted(self._s.krings), choose), *self.passes(choose)))
 
+    def looked(self, choose: Choose) -> Result:
+        """Copy monitors look at what has arrived: the only move of devices that writes to shared memory."""
+        return Result(fired=self._looked(choose))
+
+    def watched(self) -> list[str]:
+        """The receive rings that copy monitors watch."""
+        return sorted(k.name for k in self._s.krings.values() if k.copies and k.t == RX)
+
     def _looked(self, choose: Choose) -> tuple[str, ...]:
         """Interrupts since the last call, as far as they show: copy monitors look at what has arrived."""
-        watched = sorted(k.name for k in self._s.krings.values() if k.copies and k.t == RX)
-        return self._interrupts(watched, choose)
+        return self._interrupts(self.watched(), choose)
 
     def _interrupts(self, rings: Sequence[str], choose: Choose) -> tuple[str, ...]:
         x = Execution(self._s, -1, choose, self.switches)
