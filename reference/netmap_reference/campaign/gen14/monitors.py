@@ -138,7 +138,6 @@ MONITORS: Extension = Extension(
     chapters=("14/monitor/",),
     unreachable={
         "14/monitor/find/no-memory": "no port of a campaign has so many rings",
-        "14/monitor/copy/offsets": "monitors with offsets have scenarios",
         "14/monitor/copy/cut": "only applications that store any length reach it: scenarios have it",
     },
     check=_check,

@@ -304,8 +304,6 @@ UNREACHABLE = {
     "14/vale/chain/long-passed": _LONG,
     "14/vale/chain/long-dropped": _LONG,
     "14/vale/bytes/indirect": _INDIRECT,
-    "14/vale/bytes/unreadable": _INDIRECT,
-    "14/vale/bytes/part-unreadable": _INDIRECT,
     "14/vale/bytes/oversize": _SIZE,
     "14/switch/place/too-many": "there is one switch",
     "14/switch/attach/full": "a switch has a handful of ports",
