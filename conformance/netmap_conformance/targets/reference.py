@@ -53,6 +53,7 @@ class ReferenceTarget(Api14Target):
         self._held: dict[int, tuple[Call, Overlap]] = {}
         self._looping: dict[int, Any] = {}
         self._finished: list[Return] = []
+        self._awake: list[tuple[Call, Return]] = []
 
     def capabilities(self) -> frozenset[str]:
         """Everything: the model is the contract."""
@@ -70,6 +71,7 @@ class ReferenceTarget(Api14Target):
         self._held.clear()
         self._looping.clear()
         self._finished.clear()
+        self._awake.clear()
 
     def stop(self) -> None:
         """Nothing outlives the model."""
@@ -347,9 +349,8 @@ class ReferenceTarget(Api14Target):
                     self._come_back(n, done)
 
     def _come_back(self, n: int, done: Return) -> None:
-        """A sleeper returns."""
-        self.observe(self._sleeping.pop(n), done)
-        self._finished.append(done)
+        """A sleeper returns. It looks when it is its turn, behind the call that let it go."""
+        self._awake.append((self._sleeping.pop(n), done))
 
     def sys_join(self, call: Call) -> Return:
         """Wait for an actor: its sleeping calls come back, by an event or by their timeout."""
@@ -377,6 +378,10 @@ class ReferenceTarget(Api14Target):
 
     def finished(self) -> list[Return]:
         done, self._finished = self._finished, []
+        for call, late in self._awake:
+            self.observe(call, late)
+            done.append(late)
+        self._awake.clear()
         return done
 
     # --- the environment ------------------------------------------------------------------------
