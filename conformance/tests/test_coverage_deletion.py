@@ -95,6 +95,13 @@ def test_a_failure_point_never_fails() -> None:
     )
 
 
+def test_a_step_that_a_switch_leaves_behind_is_taken_back() -> None:
+    same(
+        "def f(s):\n undo(s, 'x', lambda: g(s), SWITCH, R, True)\n return 2",
+        "def f(s):\n undo(s, 'x', lambda: g(s), '', '', True)\n return 2",
+    )
+
+
 def test_a_choice_between_two_rules_by_a_switch_is_fixed_to_the_other() -> None:
     same(
         "def f(switches):\n a = S1 in switches\n yield Fired(T if a else R)\n yield Write(a)",

@@ -22,6 +22,14 @@ EXCUSED = {
     "14.sync.busy": "needs two syncs of one ring at the same instant; the effect explorer interleaves them",
 }
 
+#: Chapters that no scenario is about, with what holds their clauses instead.
+OTHERWISE = {
+    "14.abi.": "bytes and numbers: the measured tables and the C assertions made from them",
+    "14.driver.": "a driver's duties: the checker of drivers, which refuses a wrong one by its clause",
+    "14.kqueue.": "FreeBSD's filters: no target of this project waits by kqueue",
+    "14.module.": "loading and renaming: what happens to a machine, not to a descriptor",
+}
+
 #: Rules of the contract that no scenario can fire, with the reason.
 UNSEEN = {
     "14/kloop/ring/busy": "needs a sync of the same ring at the same instant",
@@ -73,8 +81,8 @@ def test_every_scenario_says_what_it_is_about() -> None:
 
 def test_every_clause_has_a_scenario() -> None:
     about = {c for t in all_scenarios() for c in t.header.clauses}
-    missing = [c for c in clauses.load() if c.startswith("14.") and c not in about | EXCUSED.keys()]
-    assert not missing
+    asked = [c for c in clauses.load() if c.startswith("14.") and not c.startswith(tuple(OTHERWISE))]
+    assert not [c for c in asked if c not in about | EXCUSED.keys()]
     assert not EXCUSED.keys() & about, "no longer excused"
     assert EXCUSED.keys() <= clauses.load().keys()
 

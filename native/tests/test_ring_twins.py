@@ -247,5 +247,7 @@ def test_every_rule_of_the_contract_has_a_bit() -> None:
     from netmap_reference.core.step import RULES
 
     chapters = ("14/ring/", "14/pipe/txsync/", "14/pipe/rxsync/")
-    wanted = {r.id for r in RULES.values() if r.id.startswith(chapters) and not r.switch}
+    # The device has no offsets: their rules have no twin in C.
+    asked = [r for r in RULES.values() if not r.clause.startswith("14.offsets.")]
+    wanted = {r.id for r in asked if r.id.startswith(chapters) and not r.switch}
     assert set(core.RULES) == wanted

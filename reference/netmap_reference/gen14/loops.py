@@ -6,7 +6,7 @@ A loop is not a thread here: :func:`step` runs a pass over some of its rings whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -226,15 +226,15 @@ def wake(x: Execution, selinfo: str) -> None:
         for file, loop in x.s.loops.items():
             for t, name in zip((RX, TX), x.s.files[file].selinfo, strict=True):
                 if loop.direct(t) and name == selinfo:
-                    x.fired += _forward(x.s, file, t)
+                    _forward(x.s, file, t, x.fired)
 
 
-def _forward(s: System, file: int, t: str) -> Iterator[str]:
+def _forward(s: System, file: int, t: str, fired: list[str]) -> None:
     """News of a direct direction are the application's: all its irqfds of this direction are signalled."""
     for i, ring in enumerate(rings(s.files[file])):
         if s.krings[ring].t == t and s.loops[file].irqs[i]:
+            fired.append(kloop.FORWARDED)
             _signal(s, file, i)
-            yield kloop.FORWARDED
 
 
 def _signal(s: System, file: int, i: int) -> None:

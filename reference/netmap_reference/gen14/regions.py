@@ -316,10 +316,13 @@ def external(
         raise Refused(filled.outcome.detail)
     pools: list[memory.ObjPool] = []
     for laid in memory.lay_out(filled.state.pools, pages):
-        for at in (EXT_LUT, EXT_INVALID):
-            if failure.fails(s, at, fired):
-                _forget_others(s, fired, switches)
-                raise Refused(at.errno)
+        # Whichever of the two cannot be had, the table that was made before goes as well.
+        if failure.fails(s, EXT_LUT, fired):
+            _forget_others(s, fired, switches)
+            raise Refused(EXT_LUT.errno)
+        if failure.fails(s, EXT_INVALID, fired):
+            _forget_others(s, fired, switches)
+            raise Refused(EXT_INVALID.errno)
         usable = len(laid.across)
         if usable:
             usable = s.request.choose(Choice("extmem.usable", f"{len(pools)}", 0, usable, "objects"))

@@ -89,14 +89,6 @@ def test_register_through_ctl_is_register(bench: Callable[..., Any]) -> None:
     assert b.world.ctl("A", "REGISTER", {"name": "x{1"}, b.choose).outcome.ok
 
 
-def test_other_requests_are_not_modelled_yet(bench: Callable[..., Any]) -> None:
-    b = bench()
-    b.world.open("A")
-    with pytest.raises(NotModelled) as error:
-        b.world.ctl("A", "VALE_LIST", {"name": "vale0:a"}, b.choose)
-    assert error.value.rule == "14/control/vale-list"
-
-
 def test_the_device_is_not_a_stream(bench: Callable[..., Any]) -> None:
     """14.control.not-a-stream (recordings ctl_bound, ctl_unbound)"""
     b = bench()

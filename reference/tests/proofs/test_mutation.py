@@ -117,11 +117,19 @@ def test_survivors_that_are_explained_exist() -> None:
     assert sorted(set(known.KNOWN) - there) == []
 
 
+#: Mutants of the sample that no obligation refutes yet, by function, with what is missing.
+OPEN = {
+    "gen14.switch.learn": "no obligation says that an address known at its port is not learned again",
+    "gen2011.pool.free_buf": "215 is the source line of what is reported; no obligation is about it",
+}
+
+
 @pytest.mark.slow
 def test_a_sample_of_the_mutants_of_steps_is_refuted() -> None:
-    """Nearly the share that the whole run must reach."""
+    """Nearly the share that the whole run must reach, and nothing missed that is not known to be."""
     found = hunt_all(sample(EVERY), jobs=1)
     missed = [h.mutant.id for h in found if h.status not in (REFUTED, EQUIVALENT)]
+    assert not [id for id in missed if id.partition(":")[0] not in OPEN], missed
     assert figures(found)[STEP]["share"] >= WANTED, missed
 
 
