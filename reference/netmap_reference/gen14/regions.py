@@ -39,6 +39,7 @@ STUCK = rule(
     switch=OVERRIDE_STICKS,
 )
 FINALIZED = rule("14/regions/finalize", clause="14.memory.finalized", source=f"{MEM2_C}:1633-1668")
+GROWN = rule("14/memory/private_params/grown", clause="14.memory.private", source=f"{MEM2_C}:1752-1808")
 GONE = rule("14/regions/put/last", clause="14.memory.ids", source=f"{MEM2_C}:320-335,699-710")
 SHORTAGE_KEPT = rule(
     "14/regions/finalize/shortage-kept",
@@ -106,7 +107,7 @@ def private_new(s: System, params: Iterable[tuple[int, int]], fired: list[str]) 
     sizes: tuple[tuple[int, int], ...] = s.params.private
     asked = tuple(params)
     if asked != sizes:
-        fired.append(memory.GROWN)
+        fired.append(GROWN)
         sizes = asked
     made = memory.new_allocator(step.state, True, sizes)
     fired.extend((*step.fired, *made.fired))

@@ -47,7 +47,6 @@ REFUSED = rule("14/memory/config/refused", clause=_WHEN, source=f"{MEM2_C}:1884-
 COUNTED_DOWN = rule(
     "14/memory/config/counted-down", clause=_WHEN, source=f"{MEM2_C}:345-361", switch=COUNTS_DOWN
 )
-GROWN = rule("14/memory/private_params/grown", clause="14.memory.private", source=f"{MEM2_C}:1752-1808")
 
 
 def private_params(
