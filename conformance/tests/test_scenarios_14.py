@@ -19,7 +19,6 @@ POLICIES = ("eager", "lazy", "seeded")
 #: Clauses that no scenario can be about, with the reason.
 EXCUSED = {
     "14.vale.read-once": "needs another thread that stores between two reads; the effect explorer has one",
-    "14.sync.busy": "needs two syncs of one ring at the same instant; the effect explorer interleaves them",
 }
 
 #: Chapters that no scenario is about, with what holds their clauses instead.
