@@ -109,7 +109,7 @@ IMMEDIATE: dict[str, Any] = {
     "pipe-slot": 0,
     "reinit-slots": None,
     "forward-up": None,
-    "timestamp": False,
+    "stamp-wanted": False,
 }
 
 

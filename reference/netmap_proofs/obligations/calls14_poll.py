@@ -71,7 +71,7 @@ def _answers(rings: Mapping[str, Like]) -> Answers:
     return {
         "tryget": lambda words, args: not rings[args[0]].busy,
         **{w: lambda words, args: None for w in ("put", "port", "reinit-slots", "forward-up")},
-        "timestamp": lambda words, args: False,
+        "stamp-wanted": lambda words, args: False,
     }
 
 

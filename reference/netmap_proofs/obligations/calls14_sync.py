@@ -65,8 +65,8 @@ def _call(p: Proof, function: Make, fails: bool, force: bool) -> tuple[ring.Krin
         (R, "tail"): user.tail,
         (R, "flags"): flags,
     }
-    quiet = {name: lambda words, args: None for name in ("reinit-slots", "forward-up", "port")}
-    do = {**quiet, "timestamp": lambda words, args: False}
+    quiet = {name: lambda words, args: None for name in ("reinit-slots", "forward-up", "port", "stamp")}
+    do = {**quiet, "stamp-wanted": lambda words, args: False}
     done = alone(p, function, R, _port(p, fails), force, p.switches, memory=memory, do=do)
     return k, user, flags, done
 
@@ -101,7 +101,7 @@ def tx_body(p: Proof, txsync_ring: Make) -> None:
     if done.result.rejected:
         p.goal("rejected: the port does not sync", ports == [], done.result.error == "")
         p.goal("rejected: the slots are repaired, once", done.done("reinit-slots") == [(R,)])
-        p.goal("rejected: it is not stamped", done.done("timestamp") == [])
+        p.goal("rejected: it is not stamped", done.done("stamp") == [])
         _reset(p, k, got, _words(done))
         return
     p.goal("accepted: the port syncs once, with what was accepted", len(ports) == 1)
@@ -118,7 +118,7 @@ def tx_body(p: Proof, txsync_ring: Make) -> None:
         p.goal("the tail is published", spec.tail_published(done.memory[R, "tail"], got.rtail, got.hwtail))
         p.goal("the order of the kring is kept", flat_order(p, got))
     asked = flags // api14.NR_TIMESTAMP % 2 == 1
-    p.goal("stamped exactly when the ring asks for it", (len(done.done("timestamp")) == 1) == asked)
+    p.goal("stamped exactly when the ring asks for it", (len(done.done("stamp")) == 1) == asked)
 
 
 def _unless(dropped: Callable[[Effect], bool]) -> Callable[[Make], Make]:
@@ -196,7 +196,7 @@ def rx_body(p: Proof, rxsync_ring: Make) -> None:
         p.goal("the order of the kring is kept", flat_order(p, got))
     forwards = flags // api14.NR_FORWARD % 2 == 1
     p.goal("forwarded exactly when the ring asks for it", (len(done.done("forward-up")) == 1) == forwards)
-    p.goal("the system is asked for a stamp, once", done.done("timestamp") == [(R,)])
+    p.goal("the system is asked for a stamp, once", done.done("stamp-wanted") == [(R,)])
 
 
 obligation(
@@ -238,7 +238,7 @@ def all_body(p: Proof, sync_all: Make) -> None:
             memory[name, "flags"] = 0
         do: Answers = {
             "tryget": partial(_free, busy),
-            **{w: lambda words, args: None for w in ("put", "port", "reinit-slots", "timestamp")},
+            **{w: lambda words, args: None for w in ("put", "port", "reinit-slots", "stamp-wanted")},
         }
         done = cases.run(sync_all, _RINGS, transmit, port, p.switches, memory=memory, do=do)
         free = [name for name in _RINGS if not busy[name]]

@@ -5,6 +5,7 @@ The rules of what happens are in the chapters; this only carries them out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -62,56 +63,10 @@ class Execution:
         self.held = ""
 
     def __call__(self, effect: Effect) -> Any:
-        if isinstance(effect, Fired):
-            self.fired.append(effect.rule)
-            return None
-        if isinstance(effect, Do):
-            special = _SWITCHES.get(effect.what)
-            if special is not None:
-                return special(self, *effect.args)
-            return _METHODS[effect.what](self, *effect.args)
-        match effect:
-            case ReadUser((ring, "atok" | "ktoa", word)):
-                return loops.load(self.s, self.file, ring, word)
-            case WriteUser((ring, "atok" | "ktoa", word), value):
-                loops.store(self.s, self.file, loops.index(self.s, self.file, ring), {word: value})
-            case ReadUser((ring, word)):
-                k = self.s.krings[ring]
-                mem = self.s.adapters[k.adapter].mem
-                at = self.s.allocators[mem].ring_offset(k.ring)
-                offset, size = _WORDS[word]
-                return int.from_bytes(self.s.regions[mem].read(at + offset, size), "little")
-            case ReadUser((ring, "slot", i, word)):
-                return getattr(bind.view(self.s, self.s.krings[ring]).slot[i], word)
-            case WriteUser((ring, "slot", i, word), value):
-                setattr(bind.view(self.s, self.s.krings[ring]).slot[i], word, value)
-            case WriteUser((ring, word), value):
-                setattr(bind.view(self.s, self.s.krings[ring]), word, value)
-            case ReadKernel((ring, word)):
-                return self._read_kernel(self.s.krings[ring], word)
-            case WriteKernel((ring, "lease"), value):
-                k = self.s.krings[ring]
-                self.s.krings[ring] = replace(k, lease=value, pos=replace(k.pos, hwtail=value.hwtail))
-            case WriteKernel((ring, "guest"), value):
-                loops.keep_guest(self.s, self.file, self.s.krings[ring], value)
-            case WriteKernel((ring, word), value):
-                field, k = "pos" if word == "kring" else word, self.s.krings[ring]
-                if getattr(k, field) != value:
-                    self.s.krings[ring] = k.but(field, value)
-            case Lock(_) | Unlock(_):
-                pass  # one call runs at a time
-            case SelRecord(selinfo):
-                self.s.waiting[selinfo] = self.s.waiting.get(selinfo, frozenset()) | {self.file}
-            case Sleep(ring):
-                raise Hung(ring)
-            case Wake(selinfo):
-                self.s.woken |= self.s.waiting.pop(selinfo, frozenset())
-                loops.wake(self, selinfo)
-            case Fence():
-                pass  # one call runs at a time: everything is in order
-            case _:
-                raise TypeError(f"the device cannot run {effect}")
-        return None
+        answer = _EFFECTS.get(type(effect))
+        if answer is None:
+            raise TypeError(f"the device cannot run {effect}")
+        return answer(self, effect)
 
     def run(self, protocol: Protocol) -> tuple[Any, Result | None]:
         """Carry a call out to its end: (what it returns, None), or (None, how it ended otherwise)."""
@@ -150,20 +105,73 @@ class Execution:
         port = ops(self.s.adapters[k.adapter])
         return port.host_sync(self, k, force) if k.host else port.sync(self, k, force)
 
-    def _read_kernel(self, k: KringState, word: str) -> Any:
+    # --- effects by their kind ----------------------------------------------------------------
+
+    def _fired(self, effect: Fired) -> None:
+        self.fired.append(effect.rule)
+
+    def _do(self, effect: Do) -> Any:
+        special = _SWITCHES.get(effect.what)
+        if special is not None:
+            return special(self, *effect.args)
+        return _METHODS[effect.what](self, *effect.args)
+
+    def _read_user(self, effect: ReadUser) -> int:
+        """A word of a ring's page, of one of its slots (``slot``), or of a CSB (``atok``, ``ktoa``)."""
+        ring, *place, word = effect.where
+        k = self.s.krings[ring]
+        if not place:
+            mem = self.s.adapters[k.adapter].mem
+            offset, size = _WORDS[word]
+            at = self.s.allocators[mem].ring_offset(k.ring) + offset
+            return int.from_bytes(self.s.regions[mem].read(at, size), "little")
+        if place[0] == "slot":
+            found: int = getattr(bind.view(self.s, k).slot[place[1]], word)
+            return found
+        return loops.load(self.s, self.file, ring, word)
+
+    def _write_user(self, effect: WriteUser) -> None:
+        ring, *place, word = effect.where
+        if not place:
+            setattr(bind.view(self.s, self.s.krings[ring]), word, effect.value)
+        elif place[0] == "slot":
+            setattr(bind.view(self.s, self.s.krings[ring]).slot[place[1]], word, effect.value)
+        else:
+            loops.store(self.s, self.file, loops.index(self.s, self.file, ring), {word: effect.value})
+
+    def _read_kernel(self, effect: ReadKernel) -> Any:
+        ring, word = effect.where
+        k = self.s.krings[ring]
         if word == "kring":
             return k.pos
-        if word == "guest":
-            return loops.guest(self.s, self.file, k)
-        if word == "si_users":
-            return self.s.adapters[k.adapter].si_users[k.t == TX]
-        if word == "si":
-            return f"{k.adapter}:{k.t}"
-        if word == "stacked":
-            return self.s.adapters[k.adapter].kind == "monitor"
-        if word == "intercepted":
-            return k.t != TX and bool(k.copies)
-        return getattr(k, word)
+        asked = _DERIVED.get(word)
+        return asked(self, k) if asked is not None else getattr(k, word)
+
+    def _write_kernel(self, effect: WriteKernel) -> None:
+        ring, word = effect.where
+        k, value = self.s.krings[ring], effect.value
+        if word == "lease":
+            self.s.krings[ring] = replace(k, lease=value, pos=replace(k.pos, hwtail=value.hwtail))
+        elif word == "guest":
+            loops.keep_guest(self.s, self.file, k, value)
+        else:
+            field = "pos" if word == "kring" else word
+            if getattr(k, field) != value:
+                self.s.krings[ring] = k.but(field, value)
+
+    def _in_order(self, effect: Lock | Unlock | Fence) -> None:
+        """One call runs at a time: it has every lock, and everything is in order."""
+
+    def _selrecord(self, effect: SelRecord) -> None:
+        waiting = self.s.waiting
+        waiting[effect.selinfo] = waiting.get(effect.selinfo, frozenset()) | {self.file}
+
+    def _sleep(self, effect: Sleep) -> None:
+        raise Hung(effect.channel)
+
+    def _wake(self, effect: Wake) -> None:
+        self.s.woken |= self.s.waiting.pop(effect.selinfo, frozenset())
+        loops.wake(self, effect.selinfo)
 
     # --- effects that are one call ------------------------------------------------------------
 
@@ -179,15 +187,14 @@ class Execution:
     def _do_put(self, ring: str) -> None:
         self.held = ""
 
-    def _do_timestamp(self, ring: str) -> bool:
-        view = bind.view(self.s, self.s.krings[ring])
-        if not view.flags & api14.NR_TIMESTAMP and (
-            self.s.params.no_timestamp or not self.chosen_once("stamps", "sync.stamps-always")
-        ):
-            return False
+    def _do_stamp_wanted(self, ring: str) -> bool:
+        if bind.view(self.s, self.s.krings[ring]).flags & api14.NR_TIMESTAMP:
+            return True
+        return not self.s.params.no_timestamp and self.chosen_once("stamps", "sync.stamps-always")
+
+    def _do_stamp(self, ring: str) -> None:
         # The model has no clock. Any time but zero tells that the ring was stamped.
-        view.ts_sec = 1
-        return True
+        bind.view(self.s, self.s.krings[ring]).ts_sec = 1
 
     def _do_reinit_slots(self, ring: str) -> None:
         k = self.s.krings[ring]
@@ -272,6 +279,28 @@ class Execution:
         return device.refill(self.s, self.s.krings[ring], start, count)
 
 
+#: Words of a kring that follow from other records.
+_DERIVED: dict[str, Callable[[Execution, KringState], Any]] = {
+    "guest": lambda x, k: loops.guest(x.s, x.file, k),
+    "si_users": lambda x, k: x.s.adapters[k.adapter].si_users[k.t == TX],
+    "si": lambda x, k: f"{k.adapter}:{k.t}",
+    "stacked": lambda x, k: x.s.adapters[k.adapter].kind == "monitor",
+    "intercepted": lambda x, k: k.t != TX and bool(k.copies),
+}
+_EFFECTS: dict[type[Effect], Callable[[Execution, Any], Any]] = {
+    Fired: Execution._fired,
+    Do: Execution._do,
+    ReadUser: Execution._read_user,
+    WriteUser: Execution._write_user,
+    ReadKernel: Execution._read_kernel,
+    WriteKernel: Execution._write_kernel,
+    Lock: Execution._in_order,
+    Unlock: Execution._in_order,
+    Fence: Execution._in_order,
+    SelRecord: Execution._selrecord,
+    Sleep: Execution._sleep,
+    Wake: Execution._wake,
+}
 _SWITCHES = vale_device.DO | bwrap.DO
 #: ``Do("pipe-slot")`` is the method ``_do_pipe_slot``.
 _METHODS = {

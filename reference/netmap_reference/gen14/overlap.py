@@ -18,7 +18,7 @@ from .execute import Execution
 from .result import Result
 
 #: Effects that are not the port's own: they may come before it has done anything.
-_AROUND = frozenset({"tryget", "put", "reinit-slots", "timestamp", "forward-up"})
+_AROUND = frozenset({"tryget", "put", "reinit-slots", "stamp-wanted", "stamp", "forward-up"})
 
 
 class Overlap:

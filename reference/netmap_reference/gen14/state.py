@@ -284,7 +284,9 @@ class System:
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""
-        return System(**{name: _copy(getattr(self, name)) for name in System.__slots__})
+        made = System(**{name: _copy(getattr(self, name)) for name in System.__slots__})
+        made.regions = {number: region.clone() for number, region in self.regions.items()}
+        return made
 
     def restore(self, before: System) -> None:
         """Take over everything from ``before``; it must not be used afterwards."""
@@ -297,9 +299,9 @@ class System:
 
 
 def _copy(value: Any) -> Any:
-    """A table is copied with its records shared; a region shares its pages; anything else is a value."""
+    """A table is copied with its records shared; anything else is a value."""
     if isinstance(value, dict):
-        return {k: v.clone() if isinstance(v, Region) else v for k, v in value.items()}
+        return value.copy()
     return value.clone() if isinstance(value, Request) else value
 
 

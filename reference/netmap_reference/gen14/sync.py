@@ -153,7 +153,7 @@ def txsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str]
         return Synced(error=error)
     flags = yield ReadUser((ring, "flags"))
     if flags & api14.NR_TIMESTAMP:
-        yield Do("timestamp", (ring,))
+        yield Do("stamp", (ring,))
         yield Fired(TX_STAMPED)
     return Synced(error=error)
 
@@ -170,8 +170,9 @@ def rxsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str]
     error = yield from port(ring, force)
     if not error:
         yield from finalize(ring)
-    stamped = yield Do("timestamp", (ring,))
-    if stamped:
+    wanted = yield Do("stamp-wanted", (ring,))
+    if wanted:
+        yield Do("stamp", (ring,))
         yield Fired(STAMPED)
     return Synced(rejected=not accepted, error=error)
 

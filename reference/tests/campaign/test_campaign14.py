@@ -12,6 +12,7 @@ import pytest
 from netmap_reference.campaign.gen14 import generation
 from netmap_reference.campaign.gen14.machine import Machine14
 from netmap_reference.campaign.runner import replay, run, same
+from netmap_reference.core.effects import LDLD, Fence, Fired, ReadUser
 from netmap_reference.core.step import Step
 from netmap_reference.gen14 import memory, poll, readings
 from netmap_reference.gen14.ports import vale, vale_device
@@ -133,7 +134,21 @@ def test_a_poll_that_never_finds_anything_is_found(monkeypatch: pytest.MonkeyPat
 
 def test_a_poll_that_looks_at_the_wrong_word_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poll, "ready", lambda cur, tail: cur < tail)
-    assert hunt() == "14.poll.ready"
+    assert hunt() in ("14.poll.ready", "14.poll.syncs-ready"), "both looks ask it"
+
+
+def test_a_poll_that_takes_one_ring_of_the_page_for_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Released slots would never be given back."""
+
+    def hasty(fd: poll.Bound, want_tx: bool, want_rx: bool, switches: Any = ()) -> Any:
+        cur = yield ReadUser((fd.rx[0], "cur")) if fd.rx and want_rx else Fence(LDLD, "")
+        tail = yield ReadUser((fd.rx[0], "tail")) if fd.rx and want_rx else Fence(LDLD, "")
+        if cur != tail:
+            yield Fired(poll.LOCK_FREE_RX)
+        return False, cur != tail
+
+    monkeypatch.setattr(poll, "look", hasty)
+    assert hunt() == "14.poll.syncs-ready"
 
 
 def test_a_sleeper_that_is_not_recorded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,7 @@ class Machine14:
         """One operation and the check of what it touched. Whatever the model raises is a finding."""
         if not moves.exists(self.world, op, args):
             return []
+        page = objects.page(self.world, args["fd"]) if op == "poll" else frozenset()
         try:
             result = moves.make(self.world, op, args)
         except Found as error:
@@ -62,7 +63,7 @@ class Machine14:
             if result.outcome.kind not in ("OK", "ERRNO"):
                 return [Broken("survives", "14.ring.kring-order", f"{op}: {result.outcome}")]
         if op == "poll" and result is not None and result.outcome.ok:
-            found = list(objects.polled(self.world, args["fd"], frozenset(args["events"]), result))
+            found = list(objects.polled(self.world, args["fd"], frozenset(args["events"]), result, page))
             if found:
                 return found
         return self.touched()
@@ -114,8 +115,9 @@ class Machine14:
         copy = self.world.clone()
         want = frozenset({"in", "out"})
         for fd in fds:
+            page = objects.page(copy, fd)
             result = copy.poll(fd, want, seeded(self.made))
-            yield from objects.polled(copy, fd, want, result)
+            yield from objects.polled(copy, fd, want, result, page)
 
     def whole(self) -> list[Broken]:
         """Check everything, from the state alone."""

@@ -73,19 +73,48 @@ def sleepers(s: System) -> Found:
             yield Broken("sleepers", "14.poll.wakeup", f"file {file} was woken and is not bound")
 
 
-def polled(world: World, fd: str, want: frozenset[str], result: Any) -> Found:
+def page(world: World, fd: str) -> frozenset[str]:
+    """The directions (``in``, ``out``) for which a descriptor's shared page alone shows a poll to be ready.
+
+    For room one ring with some unseen is enough; for packets every ring must have some, and nothing to give
+    back.
+    """
+    s = world.system()
+    file = _file(s, fd)
+    adapter = s.files[file].adapter
+    if s.params.syncs_ready == 1 or not adapter or not s.adapters[adapter].on or file in s.csbs:
+        return frozenset()
+    rings = {name: world.ring(fd, name) for name in world.rings(fd)}
+    rx = {name: r for name, r in rings.items() if name.startswith("r")}
+    found = {"out"} if any(r.cur != r.tail for name, r in rings.items() if name not in rx) else set()
+    if rx and all(r.cur != r.tail and r.head == world.kring(fd, name).rhead for name, r in rx.items()):
+        found.add("in")
+    return frozenset(found)
+
+
+def _file(s: System, fd: str) -> int:
+    return next(file for (_, held), file in s.holders.items() if held == fd)
+
+
+def polled(world: World, fd: str, want: frozenset[str], result: Any, before: frozenset[str]) -> Found:
     """What poll answered is what the rings say: ready is a ring whose `cur` has not reached its `tail`.
 
-    Rings that were rejected during the poll are told by an error instead. Who found nothing is recorded.
+    ``before`` is what the page alone said (:func:`page`): a system that answers from it does so always, and
+    for nothing else. Rings that were rejected during the poll are told by an error instead. Who found nothing
+    is recorded.
     """
+    s = world.system()
+    for way, (_, events) in _WAYS.items():
+        from_page = _FROM_PAGE[way] in result.fired
+        if from_page != (s.params.syncs_ready == 0 and way in before and bool(want & events)):
+            what = f"{fd}: answered from the page: {from_page}; what that alone shows: {sorted(before)}"
+            yield Broken("poll_page", "14.poll.syncs-ready", what)
     if "err" in result.revents or not result.outcome.ok:
         return
     for way, (t, events) in _WAYS.items():
         asked = want & events
         words = [world.ring(fd, name) for name in world.rings(fd) if name.startswith(t)]
-        ready = any(r.cur != r.tail for r in words)
-        if _FROM_PAGE[way] in result.fired and asked <= result.revents:
-            continue  # answered from the page as it was, whatever the application had made of tail
+        ready = _FROM_PAGE[way] in result.fired or any(r.cur != r.tail for r in words)
         if asked and (asked <= result.revents) != ready:
             state = [(r.head, r.cur, r.tail) for r in words]
             what = f"{fd}: {sorted(result.revents)} of {sorted(want)}, {way} rings (head, cur, tail) {state}"
@@ -93,8 +122,7 @@ def polled(world: World, fd: str, want: frozenset[str], result: Any) -> Found:
         if not asked and result.revents & events:
             yield Broken("poll_ready", "14.poll.ready", f"{fd}: {sorted(result.revents)} unasked")
     if result.asleep:
-        s = world.system()
-        file = next(file for (_, held), file in s.holders.items() if held == fd)
+        file = _file(s, fd)
         where = [n for n in s.files[file].selinfo if n and file not in s.waiting.get(n, ())]
         if where and file not in s.woken:
             yield Broken("recorded", "14.poll.wakeup", f"{fd} sleeps and is not on {where}")
