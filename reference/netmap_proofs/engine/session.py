@@ -39,6 +39,8 @@ Functions = tuple[Callable[..., Any], ...]
 
 #: Default budget of one query, in z3 resource units (2e6 is about half a second of z3 5.4).
 RLIMIT = 4_000_000
+#: A hunt for one counterexample gives up after so many queries, or paths without an end.
+HUNT_QUERIES, HUNT_LOST = 2_500, 3
 
 
 @dataclass(slots=True)
@@ -74,11 +76,13 @@ class Session:
         stop_at: Callable[[str], bool] | None = None,
         until: frozenset[str] = frozenset(),
         states: int = 0,
+        hunting: bool = False,
     ) -> None:
         """``stop_at`` ends the execution after the first refuted goal it accepts (for controls).
 
         ``until`` ends it when all these goals are refuted: nothing is claimed of others then. ``states``
-        caps each exploration below what the obligation asks for (0: it does not).
+        caps each exploration below what the obligation asks for (0: it does not). ``hunting`` asks for one
+        counterexample, which is rerun: not for a small one, and for no rerun of the paths on which all holds.
         """
         self.name = name
         self.switches = switches
@@ -89,6 +93,8 @@ class Session:
         self.stop_at = stop_at
         self.until = until
         self.states = states
+        self.hunting = hunting
+        self.lost = 0
         self.paths = 0
         self.queries = 0
         self.exported = 0
@@ -148,7 +154,7 @@ class Session:
         elif answer == "unknown":
             self.unknown[name] = self.unknown.get(name, 0) + 1
         else:
-            model = self._smallest(run, solver)
+            model = solver.model() if self.hunting else self._smallest(run, solver)
             found = Counterexample(name, self.values(run, model), list(run.cases), detail=detail)
             self.refuted[name] = found
 
@@ -186,6 +192,9 @@ class Session:
     def close_path(self, run: Run, body: Body, functions: Functions) -> None:
         """Take a model of the path, rerun the body on it, compare each result of a function under proof."""
         self.paths += 1
+        if self.hunting:
+            self.reached |= run.fired
+            return
         answer, solver = self._fresh(run.path)
         if answer == "unsat":  # followed only because a branch was unknown
             self.paths -= 1
@@ -236,10 +245,14 @@ class Session:
         self.counts[of] = self.counts.get(of, 0) + cases
 
     def unconfirmed(self, reason: str) -> None:
+        self.lost += 1
         if reason not in self.not_confirmed:
             self.not_confirmed.append(reason)
 
     def enough(self) -> bool:
+        if self.hunting and (self.queries > HUNT_QUERIES or self.lost > HUNT_LOST):
+            self.unconfirmed("a hunt ends here")
+            return True
         if self.until and self.until <= self.refuted.keys():
             return True
         return self.stop_at is not None and any(self.stop_at(goal) for goal in self.refuted)

@@ -38,9 +38,10 @@ STATUSES = REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED = (
 STEP, PROTOCOL, DEVICE = "step", "protocol", "device"
 #: An exploration of a mutant ends at this many states: the largest of the model's own has half of it.
 STATES = 20_000
-#: At most so many obligations are asked about one mutant: the most specific ones, which are the quickest too;
-#: of contracts and of as-written readings, which alone run a deviation's code.
-JUDGES, AS_WRITTEN = 4, 3
+#: At most so many obligations are asked about one mutant, the most specific ones, which are the quickest too:
+#: of contracts, of as-written readings, which alone run a deviation's code, and of explorations.
+JUDGES, AS_WRITTEN, EXPLORED = 6, 3, 3
+EXPLORER = "netmap_proofs.explorer.search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,21 @@ def kind_of(function: str) -> str:
 
 @cache
 def judges(function: str) -> tuple[Obligation, ...]:
-    """The obligations that run a function, those that run the fewest others first; contracts first."""
+    """The obligations that run a function: contracts, as-written readings, explorations; of each those that
+    run the fewest other functions first."""
     own = functions_covered()[function]
     found = [each for each in load().values() if own in reached(each)]
     found.sort(key=lambda o: (o.whole_device, len(reached(o)), o.id))
-    contracts = [each for each in found if not each.switches]
-    as_written = [each for each in found if each.switches]
-    return (*contracts[:JUDGES], *as_written[:AS_WRITTEN])
+    calm = [each for each in found if not explores(each)]
+    contracts = [each for each in calm if not each.switches]
+    as_written = [each for each in calm if each.switches]
+    explored = [each for each in found if explores(each)]
+    return (*contracts[:JUDGES], *as_written[:AS_WRITTEN], *explored[:EXPLORED])
+
+
+def explores(each: Obligation) -> bool:
+    """Does it look at interleavings? Those take the longest, and are asked last."""
+    return any(f.__module__ == EXPLORER for f in closure(each.body))
 
 
 def mutants_of_everything() -> list[Mutant]:
@@ -136,6 +145,7 @@ def _judge(each: Obligation) -> tuple[str, str]:
         cap=each.cap,
         stop_at=lambda goal: goal not in each.refutes,
         states=STATES,
+        hunting=True,
     )
     fresh_solver_state()
     execute(session, each.body, each.functions)

@@ -39,7 +39,7 @@ _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 }
 #: A loop of a mutant that turns more often than this does not end: rings and pools in the proofs are small,
 #: and a loop over symbols ends at the engine's cap on forks.
-ROUNDS = 5000
+ROUNDS = 400
 ROUNDS_OF_A_PROTOCOL = 60
 
 

@@ -35,8 +35,12 @@ Words = dict[Where, Any]
 Answers = Mapping[str, Callable[[Words, tuple[Any, ...]], Any]]
 
 
+#: A call on small memories ends long before so many effects.
+MOST = 2_000
+
+
 class Alone(Exception):
-    """The call cannot go on alone: it asks for what nobody gave, misuses a lock, or would sleep."""
+    """The call cannot go on alone: it asks for what nobody gave, misuses a lock, would sleep, never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Done:
 def carry_out(make: Callable[..., Protocol], arguments: tuple[Any, ...], memory: Words, do: Answers) -> Done:
     """Run ``make(*arguments)`` to its end on a copy of ``memory``.
 
-    Locks must be free when they are taken and held when they are given back, and none may be left.
+    Locks must be free when they are taken and held when they are given back, and none may be left. A call
+    that does not end fails.
     """
     words, log, fired, held = dict(memory), list[Effect](), list[str](), set[str]()
     protocol, answer = make(*arguments), None
@@ -80,6 +85,8 @@ def carry_out(make: Callable[..., Protocol], arguments: tuple[Any, ...], memory:
                 fired.append(effect.rule)
                 continue
             log.append(effect)
+            if len(log) > MOST:
+                raise Alone(f"does not end: more than {MOST} effects")
             match effect:
                 case ReadUser(where) | ReadKernel(where):
                     if where not in words:

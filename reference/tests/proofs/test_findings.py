@@ -20,7 +20,7 @@ REFUTATIONS = [o for o in load().values() if o.finding is not None]
 PARTS = {
     "the rule": r"[Rr]ule: 14\.|clause 2011\.",
     "the source lines": r"[Ll]ines?: |netmap\.c:|netmap\.c 2011-12-02:|the driver of the recordings",
-    "values or a schedule": r"[Cc]ounterexample|[Vv]alues|[Ss]chedule|trace",
+    "values or a schedule": r"[Cc]ounterexample|[Vv]alues|[Ss]chedule|[Tt]race",
     "how sure we are": r"[Ee]vidence",
     "what an application or the kernel suffers": r"[Ee]ffect|application sees|polls|the comment calls",
 }
