@@ -46,6 +46,12 @@ def _prologue(p: Proof) -> tuple[Any, ...]:
     return any_kring(p, "k"), p.symbolic(ring.UserRing, "user", lo=0), frozenset(p.switches)
 
 
+def _reclaim(p: Proof) -> tuple[Any, ...]:
+    k, hwofs, completed = any_kring(p, "k"), p.integer("hwofs", 0), p.integer("completed", 0)
+    p.assume_all([hwofs < k.n, completed < k.n])
+    return k, hwofs, completed
+
+
 def _kring2011(p: Proof) -> Any:
     k = p.symbolic(ring2011.Kring, "k", lo=0, kflags=0, hwofs=0)
     p.assume_all([k.n >= 1, k.n < 1 << 30, k.hwcur < k.n, k.hwavail < k.n])
@@ -70,6 +76,9 @@ DOMAINS: dict[str, Domain] = {
     f"{_R14}.ring:nm_prev": Domain(_ANY_RING, lambda p: _lim(_positions(p, "i"))),
     f"{_R14}.ring:tx_prologue": Domain("any kring in order, any words, the contract", _prologue),
     f"{_R14}.ring:rx_prologue": Domain("any kring in order, any words, the contract", _prologue),
+    f"{_R14}.ports.nic:tx_pending": Domain("any kring in order", lambda p: (any_kring(p, "k"),)),
+    f"{_R14}.ports.nic:nic_tx_reclaim": Domain("any kring in order, any offset, what is pending", _reclaim),
+    f"{_R14}.options:body_size": Domain("any type and size", lambda p: (p.u32("type"), p.u64("size"))),
     f"{_R14}.request:bound": Domain("any sizes with low <= high", _bound),
     f"{_R14}.ports.nic:netmap_idx_k2n": Domain(_ANY_RING, lambda p: _positions(p, "hwofs", "i")),
     f"{_R14}.ports.nic:netmap_idx_n2k": Domain(_ANY_RING, lambda p: _positions(p, "hwofs", "i")),

@@ -304,6 +304,9 @@ def _judge_pipe(cases: Cases, k: ring.Kring, tail: int, count: int, fragments: d
         own = done.at(WriteKernel((R, "kring"), done.memory[R, "kring"]))
         cases.goal("slots, then positions, then wake-ups", own[0] < stored[0])
     nothing = (pipe.TX_NOTHING if transmit else pipe.RX_NOTHING) in done.fired
+    if transmit and count:
+        held = pipe.TX_WITHHELD in done.fired
+        cases.goal("the rule says that a part is withheld", held == (not whole or whole[-1] < count - 1))
     cases.goal("the rule says that nothing was new", nothing == (count == 0))
     cases.goal("it succeeds", done.result == "")
 

@@ -48,6 +48,7 @@ def lease_body(
                 granted.append((got.start, got.index, got.count))
                 state = got.lease
             done: dict[int, int] = {}
+            kept = set[int]()  # reported and not published
             tail, first = at, 0
             for which in order:
                 start, index, count = granted[which]
@@ -72,6 +73,14 @@ def lease_body(
                 cases.goal(
                     "published is what all earlier senders have finished", step.state.lease.hwtail == tail
                 )
+                told, more = lease.PUBLISHED in step.fired, lease.PUBLISHED_MORE in step.fired
+                cases.goal("the rules say what was published", told == (start == before))
+                kept.add(which)
+                following = start == before and which + 1 in kept
+                cases.goal("the rules say what was published", more == following)
+                while start == before and which in kept:
+                    kept.remove(which)
+                    which += 1
                 cases.goal(
                     "the receiver is told when something is published", step.state.news == (tail != before)
                 )

@@ -57,8 +57,17 @@ def pool_body(p: Proof, obj_malloc: Call, obj_free: Call, take: Call, free_many:
                 cases.goal(
                     "a failure is ENOMEM and changes nothing",
                     step.outcome.detail == "ENOMEM",
-                    step.state.pool == pool,
+                    step.state == memory.Taken(pool, -1),
                 )
+        for hole in range(_TOTAL + 1):
+            cases.case(used=sorted(used), invalid=hole)
+            left = [i for i in free if i != hole]
+            broken = replace(pool, invalid=frozenset({hole} - {_TOTAL}) - used)
+            got = obj_malloc(broken, 1).state.index
+            several = take(broken, _TOTAL).indices
+            given = got == (left[0] if left else -1) and several == tuple(left)
+            cases.goal("an object in two pieces is never given", given)
+            cases.goal("nor counted as free", broken.objfree == len(left))
         for start in range(_TOTAL):
             if all(i in used for i in range(start)):
                 cases.case(used=sorted(used), start=start)
@@ -193,6 +202,11 @@ def offsets_body(
     a = memory.global_allocator()
     if p.split("region") == 1:
         a = memory.new_allocator(7, True, ((1024, 2), (5 * PAGE, 4), (2048, 4098))).state
+    for size, total in ((1, 1), (1, PAGE), (1, PAGE + 1), (PAGE, 3), (64, 65)):
+        covered = ObjPool(size, total).memtotal
+        p.goal(
+            "a pool covers whole pages, the fewest", covered % PAGE == 0, 0 <= covered - size * total < PAGE
+        )
     pools = ((a.if_pool, offset_if), (a.ring_pool, offset_ring), (a.buf_pool, offset_buf))
     which = p.split("pool", 3)
     pool, offset = pools[which]
@@ -347,12 +361,20 @@ def region_body(
     p.goal("the buffer behind any index is the pool's", used >= 0, used < a.buf_pool.objtotal)
     p.goal("an index of the pool is itself", used == (index if index < a.buf_pool.objtotal else 0))
     if p.split("identifiers") == 1:
+        edges: tuple[tuple[tuple[int, ...], int, int], ...] = (
+            ((1, 65534), 65534, 65535),
+            ((1, 65535), 65535, 2),
+            ((2, 65535), 65535, 1),
+            ((65535,), 65535, 1),
+        )
+        for ids, last, new in edges:
+            p.goal("65535 is followed by 1", assign_id(ids, last).state == new)
         for others in _subsets(5):
-            ids = tuple(sorted({1, *(i + 1 for i in others)}))
-            for last in ids:
-                new = assign_id(ids, last).state
-                free = [i for i in range(1, 9) if i not in ids]
-                p.goal("a new region has an identifier of its own", new not in ids, new >= 1)
+            taken = tuple(sorted({1, *(i + 1 for i in others)}))
+            for last in taken:
+                new = assign_id(taken, last).state
+                free = [i for i in range(1, 9) if i not in taken]
+                p.goal("a new region has an identifier of its own", new not in taken, new >= 1)
                 behind = [i for i in free if i > last]
                 p.goal("the first free one behind the last", new == behind[0])
         p.bounded(80, "sets of identifiers")

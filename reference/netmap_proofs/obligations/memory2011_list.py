@@ -236,6 +236,6 @@ def freeing(p: Proof, free: Callable[[tuple[Obj, ...], int | None], Step[memory.
         p.goal("what is known is not logged", got.log == 0)
         p.goal("the object is free now", any(not o.used and _covers(o, offset) for o in got.objs))
     else:
-        p.goal("what is unknown is logged", got.log != 0)
+        p.goal("what is unknown is logged, at its line", got.log == (329 if offset is None else 340))
         p.goal("what is unknown changes nothing", got.objs == objs)
     _sound(p, got.objs, total)

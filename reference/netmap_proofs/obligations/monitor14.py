@@ -175,6 +175,7 @@ def freed(p: Proof, parts: Callable[[int, int, int], Part]) -> None:
     after = ring.advance(k.hwtail, given, k.n)
     part = p.run(parts, k.hwtail, after, k.n)
     p.goal("as many as were given back", part.count == given)
+    p.goal("from the slot behind the old tail on", part.start == ring.advance(k.hwtail, 1, k.n))
     p.assume(at < part.count)
     slot = ring.advance(part.start, at, k.n)
     walked = spec.steps(k.n, k.hwtail, slot)
@@ -237,6 +238,7 @@ def swap(p: Proof, swapping: Callable[[Slot, Slot, int], Step[tuple[Slot, Slot]]
     p.goal("the watched ring has the other", watched.buf_idx == b, watched.len == lb)
     p.goal("pointers stay", watched.ptr == pa, mine.ptr == pb)
     p.goal("the watched ring is told", watched.flags == 1)
+    p.goal("the monitor's slot says what it is told to", mine.flags == 7)
 
 
 def _flags_always(flags: int, t: str, monitors: bool, switches: frozenset[str]) -> Step[int]:

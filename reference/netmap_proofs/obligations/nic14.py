@@ -73,7 +73,9 @@ def tx_positions(
     pending = nic.tx_pending(sent)
     p.goal("what the device has is what is left", pending == k.n - 1 - spec.steps(k.n, sent.hwcur, k.hwtail))
     p.assume(completed <= pending)
-    got = p.run(reclaim, sent, hwofs, completed).state
+    step = p.run(reclaim, sent, hwofs, completed)
+    got = step.state
+    p.goal("the rule says whether any were", (nic.TX_RECLAIM in step.fired) == (completed > 0))
     p.goal("the tail moves by what was completed", spec.steps(k.n, k.hwtail, got.hwtail) == completed)
     p.goal("the order of the kring is kept", kring_order(p.run(finalize, got).state))
 

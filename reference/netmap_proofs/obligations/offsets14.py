@@ -179,6 +179,8 @@ def stored_body(p: Proof, stored: Any, sent: Any, slot_size: Any) -> None:
     p.goal("it begins at the slot's offset", begin.state == offsets.get_offset(offset, ptr))
     p.goal("without offsets a slot takes a whole buffer", bits > 0 or length.state == size)
     p.goal("behind an offset it takes what a device may fill", bits == 0 or length.state == offset.room)
+    device = offset.room if bits else size
+    p.goal("a device fills no more than it may", copies or length.state == device)
     p.goal("what is sent begins there too", p.run(sent, offset, ptr).state == begin.state)
     p.bounded(1, "paths")
 
@@ -276,3 +278,44 @@ _place(
     finding="F14-112",
     refutes={_WANTED, "it fits when it ends with the buffer"},
 )(place_body)
+
+
+def by_line_body(p: Proof, place: Callable[..., Step[offsets.Place]]) -> None:
+    cases = Cases(p, "packets")
+    size, offset = 256, Offset(16, 256, 0)
+    wishes, sources = (0, 1, 16, 40, 63, 64, 200, 255, 256), (0, 1, 16, 40, 63, 64, 80)
+    for wanted, source, length in every(
+        p, "combinations", wishes, sources, (0, 1, 56, 64, 120, 192, 240, 256)
+    ):
+        cases.case(wanted=wanted, source=source, length=length)
+        step = place(offset, wanted, source, length, size, p.switches)
+        p.reached(step.fired)
+        got = step.state
+        lag = source % 64
+        at = wanted if wanted % 64 == lag else wanted - wanted % 64 + lag + (64 if wanted % 64 < lag else 0)
+        fits = at <= size and at + length <= size
+        cases.goal("both ends begin at the same place of a line", not got.fits or got.at == at)
+        cases.goal("it fits when it ends with the buffer", got.fits == fits)
+        cases.goal("one that does not fit stays where it was wanted", got.fits or got.at == wanted)
+        cases.goal("the slot is told", got.told == got.at)
+        moved = at != wanted
+        cases.goal(
+            "the rule says whether it moved", step.fired == (offsets.MISPLACED if moved else offsets.PLACED,)
+        )
+    cases.end()
+
+
+obligation(
+    "14.offsets.place-extent",
+    clauses=("14.offsets.vale",),
+    statement="""How far the deviation goes: a packet is stored in the receiver's line at the sender's place,
+    or in the next line when that would be behind the receiver's, and lost when it does not fit there.""",
+    functions=(offsets.place,),
+    control=Control(
+        "it is stored where it was wanted",
+        lambda offset, ptr, source, length, size, switches: offsets.place(offset, ptr, source, length, size),
+    ),
+    bounds="As 14.offsets.place, with one agreement.",
+    switches={offsets.BY_LINE},
+    rules=(offsets.MISPLACED, offsets.PLACED),
+)(by_line_body)

@@ -156,8 +156,13 @@ def count_body(
         p.goal("what is taken is no longer free", index not in after.bitmap)
     else:
         was_free = index in bitmap
-        given = p.run(free_buf, index, total, was_free, p.switches).state.freed
+        step = p.run(free_buf, index, total, was_free, p.switches)
+        answer, given = step.state, step.state.freed
+        line = 215 if index >= total else 221 if was_free and index > 1 else 0
+        p.goal("what is refused is logged, at its line", index < 2 or answer.log == line)
         after = p.run(give_buf, before, index) if given else before
+        reserved = pool.FREE_RESERVED in step.fired
+        p.goal("the rule says whether it was a reserved one", not given or reserved == (index < 2))
         p.goal("only a buffer in use is given back", not given or (index < total and not was_free))
     p.goal("the reserved buffers stay out", 0 not in after.bitmap, 1 not in after.bitmap)
 
@@ -228,6 +233,8 @@ def small_pools(
     for (size,) in every(p, "fresh pools", range(2, 3 * WORD)):
         fresh = fresh_pool(size)
         inside = sum(i < size for i in fresh.bitmap)
+        whole = -(-size // WORD) * WORD
+        p.goal("all of its words but two bits are free", fresh.bitmap == frozenset(range(2, whole)))
         p.goal("a fresh pool counts right", spec.pool_partition(fresh.free, 0, 2, size), inside == fresh.free)
     total = 2 * WORD + 4
     edges = (2, 3, WORD - 1, WORD, WORD + 1, 2 * WORD - 1, 2 * WORD, total - 1)

@@ -154,3 +154,56 @@ _rx(
         "rejected: the kring is unchanged",
     },
 )(rx_body)
+
+
+# --- how far the deviations go ----------------------------------------------------------------------------
+
+
+def _passes(low: int, x: int, high: int) -> bool:
+    """The comparison as it is written: a window that wraps has no upper end."""
+    straight = (low <= high) & (low <= x) & (x <= high)
+    return straight | ((low > high) & ((x >= low) | (x <= high)))
+
+
+def extent_body(p: Proof, prologue: Prologue) -> None:
+    k, user = _words(p)
+    transmit = prologue is not ring.rx_prologue and ring.RX_PROLOGUE_STORES_FIRST not in p.switches
+    low, high = (k.rhead, k.rtail) if transmit else (k.hwcur, k.hwtail)
+    step = p.run(prologue, k, user, p.switches)
+    got, taken = step.state, replace(k, rhead=user.head, rcur=user.cur)
+    head, cur = _passes(low, user.head, high), _passes(user.head, user.cur, high)
+    inside = user.head < k.n
+    if ring.PROLOGUE_UNBOUNDED not in p.switches:
+        head, cur = head & inside, cur & (user.cur < k.n)
+    p.goal("what the comparisons let through is taken", got.accepted == (head & cur & inside))
+    stored = ring.RX_PROLOGUE_STORES_FIRST in p.switches
+    p.goal("the kring has what was taken, or stored", got.kring == (taken if (head & cur) or stored else k))
+    p.goal("the tail is put back when both pass", got.tail == p.pick(head & cur, k.rtail, user.tail))
+    wrong = (ring.TX_HEAD if transmit else ring.RX_HEAD, ring.TX_CUR if transmit else ring.RX_CUR)
+    rules = (wrong[0] in step.fired, wrong[1] in step.fired, ring.TAIL_RESTORED in step.fired)
+    p.goal("the rules say which word was refused", rules[0] == (not head), rules[1] == (head and not cur))
+    p.goal("the rule says whether the tail was put back", rules[2] == (head & cur & (user.tail != k.rtail)))
+
+
+def _always_puts_back(prologue: Prologue) -> Prologue:
+    def planted(k: ring.Kring, user: ring.UserRing, switches: frozenset[str]) -> Step[ring.Prologue]:
+        step = prologue(k, user, switches)
+        return replace(step, state=replace(step.state, tail=k.rtail))
+
+    return planted
+
+
+for _name, _function, _switches in (
+    ("tx-prologue", ring.tx_prologue, {ring.PROLOGUE_UNBOUNDED}),
+    ("rx-prologue", ring.rx_prologue, {ring.PROLOGUE_UNBOUNDED, ring.RX_PROLOGUE_STORES_FIRST}),
+):
+    obligation(
+        f"14.ring.{_name}-extent",
+        clauses=(f"14.ring.{_name[:2]}-window",),
+        statement="""How far the deviations of a prologue go: exactly what the comparisons let through is
+        taken, a head beyond the ring among it, which then counts as refused.""",
+        functions=(_function,),
+        control=Control("the tail is put back in any case", _always_puts_back(_function)),
+        assumptions=_ASSUMED,
+        switches=_switches,
+    )(extent_body)

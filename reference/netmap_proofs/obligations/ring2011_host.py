@@ -8,6 +8,7 @@ from functools import partial
 
 from netmap_reference.core.step import Step
 from netmap_reference.gen2011 import interrupts, ring
+from netmap_reference.gen2011.memory import BUF_SIZE
 from netmap_reference.gen2011.ports import host
 from netmap_spec import invariants as spec
 
@@ -118,3 +119,96 @@ _position(
     finding="F2011-005",
     refutes={"no fault", "the packet goes into the ring"},
 )(position_body)
+
+
+def wrapped_body(
+    p: Proof, insert_position: Callable[[Kring, Reading], Step[interrupts.Place | None]]
+) -> None:
+    k = p.symbolic(Kring, "k", hwofs=0, kflags=0)
+    p.assume_all([k.n >= 1, k.n < 1 << 30, k.hwcur >= 0, k.hwcur < k.n])
+    p.assume_all([k.hwavail >= -(1 << 31), k.hwavail < 1 << 31])
+    step = p.run(insert_position, k, p.switches)
+    if step.state is None:
+        p.goal("only a full ring refuses", k.hwavail >= k.n - 1)
+        return
+    at = step.state.at
+    total = k.hwcur + k.hwavail
+    wanted = p.pick(total < 0, total + (1 << 32) - k.n, p.pick(total >= k.n, total - k.n, total))
+    p.goal("the position is the unsigned sum, less one turn", at == wanted)
+    p.goal("beyond the ring it is a fault", step.outcome.ok == (total >= 0))
+    p.goal("the rule says so", (interrupts.START_FAULT in step.fired) == (total < 0))
+
+
+obligation(
+    "2011.host.rx-position-extent",
+    clauses=("2011.host.rx-position",),
+    statement="""How far the deviation goes: the position is the unsigned sum of hwcur and hwavail less one
+    turn of the ring, so a negative one lies beyond every ring.""",
+    functions=(interrupts.insert_position,),
+    control=Control(
+        "the turn is not taken off",
+        lambda k, switches: Step(
+            interrupts.Place((k.hwcur + k.hwavail) % (1 << 32)), (interrupts.START_PUT,)
+        ),
+    ),
+    assumptions="n < 2^30, hwcur a slot of the ring, hwavail any int, also a negative one.",
+    switches={interrupts.START_WRAPS},
+    rules=(interrupts.START_FULL, interrupts.START_PUT, interrupts.START_FAULT),
+)(wrapped_body)
+
+# --- how far the deviation goes, and the other direction -----------------------------------------------
+
+
+def extent_body(p: Proof, from_host: Callable[[Kring, int, Reading], Step[host.FromHost]]) -> None:
+    k, cur = any_kring(p), p.u32("cur")
+    p.assume(k.n < 1 << 30)
+    got = p.run(from_host, k, cur, p.switches).state
+    if got.accepted or cur >= k.n:
+        return
+    left = k.hwavail - spec.steps(k.n, k.hwcur, cur)
+    p.goal("a claim too far leaves what is missing", got.kring.hwavail == left, left < 0)
+    p.goal("and nothing else", replace(got.kring, hwavail=k.hwavail) == k)
+
+
+obligation(
+    "2011.host.rx-window-extent",
+    clauses=("2011.host.rx-window",),
+    statement="""How far the deviation goes: after a claim too far hwavail is what is missing, a negative
+    number, and everything else is as it was.""",
+    functions=(host.from_host,),
+    control=Control("hwcur moves all the same", lambda k, cur, switches: Step(
+        replace(host.from_host(k, cur, switches).state, kring=replace(
+            host.from_host(k, cur, switches).state.kring, hwcur=cur)))),
+    assumptions=VALID + " n < 2^30.",
+    switches={host.DEBITS_FIRST},
+    rules=(host.FROM_OK, host.FROM_BAD_CUR, host.FROM_DEBITED),
+)(extent_body)  # fmt: skip
+
+
+def up_body(
+    p: Proof, drained: Callable[[Kring, int], Step[Kring]], up_length: Callable[[int], Step[bool]]
+) -> None:
+    k, cur, length = any_kring(p), p.integer("cur", 0), p.u16("len")
+    p.assume(cur < k.n)
+    got = p.run(drained, k, cur).state
+    p.goal("everything up to cur was taken", got.hwcur == cur)
+    p.goal("and the ring is the application's again", got.hwavail == k.n - 1)
+    p.goal("nothing else changes", replace(got, hwcur=k.hwcur, hwavail=k.hwavail) == k)
+    step = p.run(up_length, length)
+    p.goal(
+        "a frame has 14 bytes and no more than a buffer", step.state == (length >= 14 and length <= BUF_SIZE)
+    )
+    p.goal("the rule says so", (host.TO_SENT in step.fired) == step.state)
+
+
+obligation(
+    "2011.host.tx-steps",
+    clauses=("2011.host.tx-drained", "2011.host.tx-length"),
+    statement="""After a send the host transmit ring is empty again, from any position; a frame of 14 to 2048
+    bytes is passed up and no other.""",
+    functions=(host.drained, host.up_length),
+    control=Control(
+        "a frame of 13 bytes is passed up", host.drained, lambda length: host.up_length(length + 1)
+    ),
+    assumptions=VALID + " len is any u16.",
+)(up_body)

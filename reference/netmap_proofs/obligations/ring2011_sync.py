@@ -114,7 +114,9 @@ def completions(p: Proof, give: Callable[[Kring, int], Step[sync.Taken]]) -> Non
     p.assume(k.n < 1 << 30)
     count = p.integer("count", 0)
     p.assume(count <= k.n)
-    got = p.run(give, k, count).state
+    step = p.run(give, k, count)
+    got = step.state
+    p.goal("the rule says whether there were any", (sync.GIVE_NONE in step.fired) == (count == 0))
     p.goal("refused exactly when they do not fit", got.accepted == (k.hwavail + count <= k.n - 1))
     if got.accepted:
         p.goal("all of them become the application's", got.kring == replace(k, hwavail=k.hwavail + count))
@@ -309,4 +311,5 @@ def slot_repair(p: Proof, reinit_slot: Callable[[ring.Slot, int], Step[ring.Slot
     if slot.buf_idx >= 2 and slot.buf_idx < total and slot.len <= BUF_SIZE:
         p.goal("a good slot stays", got.slot == slot, got.error == "")
     else:
+        p.goal("a bad one has no length", got.slot.len == 0)
         p.goal("a bad slot is reported", got.error != "")

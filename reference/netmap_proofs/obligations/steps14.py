@@ -54,11 +54,31 @@ def handed_body(p: Proof, handed_on: Callable[..., Step[str]]) -> None:
         cases.case(rx=rx, tx=tx)
         step = handed_on(rx, tx, p.switches)
         p.reached(step.fired)
-        cases.goal("whoever is next in either list gets it", step.state == ("m" if "m" in (rx, tx) else ""))
+        cases.goal(_HANDED, step.state == ("m" if "m" in (rx, tx) else ""))
+        cases.goal("whoever is next in the receive list gets it", rx == "" or step.state == rx)
+        cut = monitor.CHAIN_RX_ONLY in p.switches and rx == ""
+        cases.goal("the rule says so", step.fired == (monitor.NOT_CHAINED if cut else monitor.CHAINED,))
     cases.end()
 
 
 _HANDED = "whoever is next in either list gets it"
+obligation(
+    "14.monitor.handed-on.as-written",
+    clauses=("14.monitor.several",),
+    statement="As 14.monitor.handed-on, but only the list of a receive ring is looked at.",
+    functions=(monitor.handed_on,),
+    control=Control(
+        "as written, and nobody gets anything",
+        lambda rx, tx, switches: Step("", monitor.handed_on(rx, tx, switches).fired),
+        goal="whoever is next in the receive list gets it",
+    ),
+    bounds="Every combination of a next monitor in the two lists.",
+    switches={monitor.CHAIN_RX_ONLY},
+    rules=(monitor.CHAINED, monitor.NOT_CHAINED),
+    finding="F14-101",
+    refutes={_HANDED},
+)(handed_body)
+
 obligation(
     "14.monitor.handed-on",
     clauses=("14.monitor.several",),

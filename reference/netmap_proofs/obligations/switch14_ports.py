@@ -201,6 +201,8 @@ def ports_body(p: Proof, place: Any, room_for: Any, attach: Any, detach: Any) ->
     p.goal(_ROOM, step.state == (active + needed <= 254))
     fits = active + needed <= 254
     p.goal("a full one says so", (switch.FULL in step.fired) == (not fits))
+    early = switch.PORT_LIMIT in p.switches and fits and active + 2 >= 254
+    p.goal("as written the last place is never given", (switch.FULL_EARLY in step.fired) == early)
     cases = 0
     if p.split("what") == 0:
         for names in itertools.product(("", "a", "b"), repeat=3):
@@ -279,3 +281,52 @@ _ports(
     finding="F14-068",
     refutes={_ROOM},
 )(ports_body)
+
+
+# --- how far the deviations of learning go ------------------------------------------------------------------
+
+
+def told_body(p: Proof, learn: Callable[..., Step[switch.Learned]]) -> None:
+    cases = Cases(p, "packets")
+    rows = ((8, 1, 7), (8, 1, 6), (8, 0, 7), (_TWIN8, 3, 4))
+    for table, smac, src, flags in every(
+        p, "combinations", ((), *((row,) for row in rows)), (-1, 8, 2), (8, 9, 2), (0, api14.NS_NO_LEARN)
+    ):
+        bridge = switch.Bridge("vale0", table=table)
+        cases.case(table=table, smac=smac, src=src, flags=flags)
+        port = switch.VpPort(0, 1, 7, smac=smac)
+        step = learn(bridge, port, switch.Head(4, src, flags), True, p.switches)
+        p.reached(step.fired)
+        known = (src, 1, 7) in table
+        if src % 2 == 0 and smac == src:
+            cases.goal(
+                "a source that was told of last is not told again", step.state == switch.Learned(bridge, src)
+            )
+            cases.goal("and that shows where it was moved", step.fired == (() if known else (switch.CACHED,)))
+        elif src % 2 == 0:
+            cases.goal("any other is learned, whatever the flags say", (src, 1, 7) in step.state.bridge.table)
+            marked = flags // api14.NS_NO_LEARN % 2 == 1
+            cases.goal(
+                "and that shows where it was not to be", (switch.LEARNED_ALL_THE_SAME in step.fired) == marked
+            )
+        else:
+            cases.goal("a group never is", step.state == switch.Learned(bridge, smac))
+    cases.end()
+
+
+obligation(
+    "14.switch.learn-extent",
+    clauses=("14.switch.learning", "14.switch.no-learn"),
+    statement="""How far the deviations of learning go: a source that its port told of last is left as it is,
+    every other one is learned whatever the flags say.""",
+    functions=(switch.learn,),
+    control=Control(
+        "the flags are looked at",
+        lambda b, port, head, displaces, switches: switch.learn(
+            b, port, head, displaces, switches - {switch.NO_LEARN_IGNORED}
+        ),
+    ),
+    bounds="As 14.switch.learn, with tables of one address.",
+    switches={switch.SOURCE_CACHE, switch.NO_LEARN_IGNORED},
+    rules=(switch.LEARNED, switch.CACHED, switch.LEARNED_ALL_THE_SAME, switch.GROUP_SOURCE),
+)(told_body)

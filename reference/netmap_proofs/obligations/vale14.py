@@ -46,12 +46,16 @@ def positions(
     k = any_kring(p, "k")
     p.assume(k.rtail == k.hwtail)
     if p.split("direction") == 0:
-        sent = p.run(txsync, k).state
+        step = p.run(txsync, k)
+        sent, told = step.state, vale.NOTHING_NEW in step.fired
+        p.goal("the rule says whether there was anything", told == (k.hwcur == k.rhead))
         p.goal("everything up to head is taken", sent.hwcur == k.rhead)
         p.goal("a sender never waits", spec.steps(k.n, sent.hwcur, sent.hwtail) == k.n - 1)
         p.goal("the order of the kring is kept", kring_order(p.run(finalize, sent).state))
     else:
-        taken = p.run(rxsync, k).state
+        step = p.run(rxsync, k)
+        taken, told = step.state, vale.NOT_RELEASED in step.fired
+        p.goal("the rule says whether there was anything", told == (k.hwcur == k.rhead))
         p.goal("what was released is taken back", taken.hwcur == k.rhead)
         p.goal("the order of the kring is kept", kring_order(p.run(finalize, taken).state))
 
@@ -104,13 +108,15 @@ def fragment_flags(p: Proof, received: Callable[[int, int, bool], Step[int]]) ->
     count, number = p.integer("count", 1), p.integer("number", 0)
     p.assume(number < count)
     rest = p.split("counts the rest") == 1
-    flags = p.run(received, count, number, rest).state
+    step = p.run(received, count, number, rest)
+    flags, told = step.state, vale.COUNT_REST if rest else vale.COUNT_ALL
+    p.goal("the rule says how more than one is counted", (told in step.fired) == (count > 1))
     more = p.integer("more", 0, 1)
     p.assume((more == 1) == (number + 1 < count))
-    told = count - number if rest else count
+    left = count - number if rest else count
     p.goal(
         "count and more are told",
-        flags == told % 256 * 256 + more * api14.NS_MOREFRAG,
+        flags == left % 256 * 256 + more * api14.NS_MOREFRAG,
     )
     p.goal("flags are sixteen bits", flags >= 0, flags < 1 << 16)
 
@@ -136,6 +142,7 @@ def header(p: Proof, start: Callable[[int, int, int], Step[vale.Start]]) -> None
     elif found.fragment == 1:
         p.goal("it begins the second fragment", found.offset == 0, hdr == first, fragments > 1)
     else:
+        p.goal("nowhere is told as such", found.fragment == -1, found.offset == 0)
         p.goal("there is no such place", hdr > first or (hdr == first and fragments == 1))
 
 
@@ -152,6 +159,9 @@ def chain_body(p: Proof, check: Callable[[int, bool, frozenset[str]], Step[bool]
     step = p.run(check, frags, longer, p.switches)
     p.goal("up to 64 pass", step.state or frags > vale.MAX_FRAGS)
     p.goal(_COUNT, not step.state or frags < 256)
+    if frags > vale.MAX_FRAGS and frags < 256:
+        p.goal("between, it is the switch's choice", step.state == longer)
+        p.goal("and the rule says so", step.fired == ((vale.LONG_PASSED if longer else vale.LONG_DROPPED),))
     p.goal("nothing goes on for ever", vale.LONG_HANGS not in step.fired)
 
 
@@ -186,7 +196,7 @@ _ONCE = "no port gets a packet twice"
 
 def forwarding_body(p: Proof, queues: Queues) -> None:
     aims = (1, 2, BROADCAST, NOPORT)
-    twice, lost, wrong, order, rings = [], [], [], [], []
+    twice, lost, wrong, order, rings, untold = [], [], [], [], [], []
     for number, first, second, third in every(p, "batches", range(4), aims, aims, aims):
         targets = (first, second, third)
         # The sender is port 0; a packet for itself has become one for nobody (14.switch.no-hairpin).
@@ -202,6 +212,14 @@ def forwarding_body(p: Proof, queues: Queues) -> None:
                 wrong += [case] if got and not due else []
                 expected = 0 if target == BROADCAST else number % n
                 rings += [case] if len(got) == 1 and got[0].ring != expected else []
+        own = {t for t in targets if t < BROADCAST} if number else set[int]()
+        fewer = {number >= dict(_PORTS)[t] for t in own}
+        flooded, doubled = BROADCAST in targets, vale.FLOODS_TWICE in p.switches and own
+        said = {
+            *([vale.RING_SAME] if False in fewer else []), *([vale.RING_FEWER] if True in fewer else []),
+            *([vale.RING_FLOOD] if flooded else []), *([vale.FLOODED_TWICE] if flooded and doubled else []),
+        }  # fmt: skip
+        untold += [(number, targets)] if set(step.fired) != said else []
         order += [q for q in step.state if list(q.packets) != sorted(q.packets)]
         again = queues(targets, number, 0, _PORTS, p.switches)
         p.goal("the same batch goes the same way", again == step)
@@ -210,6 +228,7 @@ def forwarding_body(p: Proof, queues: Queues) -> None:
     p.goal(_ONCE, not twice)
     p.goal("at the ring it belongs to", not rings)
     p.goal("in the order in which it was sent", not order)
+    p.goal("the rules say which rings were chosen", not untold)
 
 
 def _floods_to_the_sender(
@@ -240,6 +259,40 @@ _forwarding(
     finding="F14-061",
     refutes={_ONCE},
 )(forwarding_body)
+
+
+def doubled_body(p: Proof, queues: Queues) -> None:
+    aims = (1, 2, BROADCAST, NOPORT)
+    wrong = []
+    for number, first, second in every(p, "batches", range(4), aims, aims):
+        targets = (first, second)
+        step = queues(targets, number, 0, _PORTS, p.switches)
+        p.reached(step.fired)
+        flooded = tuple(i for i, t in enumerate(targets) if t == BROADCAST)
+        asked = [(t, number) for t in dict.fromkeys(targets) if t < BROADCAST]
+        asked += [(port, 0) for port, _ in _PORTS if port and flooded and (port, 0) not in asked]
+        due = []
+        for port, at in asked:
+            own = tuple(i for i, t in enumerate(targets) if t == port and at == number)
+            due.append(vale.Queue(port, at % dict(_PORTS)[port], tuple(sorted(own + flooded))))
+        wrong += [(number, targets)] if list(step.state) != due else []
+    p.goal("as written every ring that is served gets what is flooded", not wrong)
+
+
+obligation(
+    "14.switch.forwarding-extent",
+    clauses=("14.switch.once",),
+    statement="""How far the deviation goes: each ring that is served, for packets of its own or a flood, gets
+    its own and all flooded ones, in their order, and a ring that two numbers lead to gets them twice.""",
+    functions=(vale.queues,),
+    control=Control(
+        "as the contract has it",
+        lambda targets, number, own, ports, switches: vale.queues(targets, number, own, ports, frozenset()),
+    ),
+    bounds="Batches of two packets, ports as in 14.switch.forwarding.",
+    switches={vale.FLOODS_TWICE},
+    rules=(vale.RING_FLOOD, vale.RING_SAME, vale.RING_FEWER, vale.FLOODED_TWICE),
+)(doubled_body)
 
 
 def _forgets_the_own_port(b: switch.Bridge, own: int, index: int) -> Step[int]:
@@ -274,7 +327,7 @@ def target(p: Proof, learn: Any, lookup: Any, aim: Any) -> None:
     # Two addresses of one entry of the table, another one, and a group address.
     first = next(a for a in range(2, 1 << 20, 2) if switch.rthash(a) == switch.rthash(0))
     addresses = (0, first, 2, 1)
-    astray, missed = [], []
+    astray, missed, untold = [], [], []
     flags = (0, api14.NS_NO_LEARN, 0x100, 0x700)
     kinds = (addresses, addresses, flags, range(4), (True, False))
     for src, dst, flag, gone, displaces in every(p, "packets", *kinds):
@@ -294,9 +347,14 @@ def target(p: Proof, learn: Any, lookup: Any, aim: Any) -> None:
         alive = {i for i, _ in b.ports} - {0}
         if where.state not in alive | {BROADCAST, NOPORT}:
             astray.append((src, dst, flag, gone))
+        lost = where.state == NOPORT
+        own = (switch.HAIRPIN,) if found.state == 0 else (switch.NOBODY,) if lost else ()
+        if where.fired != own:
+            untold.append((src, dst, flag, gone))
         back = lookup(b, switch.Head(src, 6), p.switches).state
         taught = not switch.is_group(src) and not flag & api14.NS_NO_LEARN
         if taught and back != 0:
             missed.append((src, dst, flag, gone))
     p.goal("never back, never astray", not astray)
     p.goal("what was learned is found", not missed)
+    p.goal("the rule says why a packet goes nowhere", not untold)
