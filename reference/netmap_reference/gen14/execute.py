@@ -172,6 +172,8 @@ class Execution:
     def _wake(self, effect: Wake) -> None:
         self.s.woken |= self.s.waiting.pop(effect.selinfo, frozenset())
         loops.wake(self, effect.selinfo)
+        if self.s.bridges:
+            bwrap.told(self, effect.selinfo)
 
     # --- effects that are one call ------------------------------------------------------------
 

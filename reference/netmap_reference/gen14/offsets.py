@@ -17,6 +17,7 @@ NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 NETMAP_H = "luigirizzo/netmap:sys/net/netmap.h@89607e14"
 GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
 VALE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14"
+OFFLOAD_C = "luigirizzo/netmap:sys/dev/netmap/netmap_offloadings.c@89607e14"
 KERN_H = "luigirizzo/netmap:sys/dev/netmap/netmap_kern.h@89607e14"
 
 #: Bits of ``slot.ptr``.
@@ -38,6 +39,15 @@ BY_LINE = "14.vale-offset-by-line"
 PLACED = rule("14/offsets/place/receivers", clause="14.offsets.vale", source=f"{VALE_C}:983-1019")
 MISPLACED = rule(
     "14/offsets/place/by-line", clause="14.offsets.vale", source=f"{VALE_C}:983-1019", switch=BY_LINE
+)
+#: Packets whose headers are changed on the way are stored at the start of the receiver's buffers.
+NOT_ACROSS = "14.offload-ignores-offsets"
+ACROSS = rule("14/offsets/placed_across/receivers", clause="14.offsets.headers", source=f"{VALE_C}:983-1019")
+ACROSS_START = rule(
+    "14/offsets/placed_across/start",
+    clause="14.offsets.headers",
+    source=f"{OFFLOAD_C}:165-175,224-240,433-462",
+    switch=NOT_ACROSS,
 )
 #: The number of bits in effect is not returned.
 BITS_KEPT = "14.offsets-bits-not-returned"
@@ -188,6 +198,23 @@ def place(
                 return Step(Place(wanted, wanted, False), (MISPLACED,))
             return Step(Place(at, at, True), (MISPLACED,))
     return Step(Place(wanted, wanted, length <= buf_size - wanted), (PLACED,) if offset.bits else ())
+
+
+def behind(offset: Offset, parts: tuple[bytes, ...], buf_size: int) -> bool:
+    """Is a part of a packet too long for what is left of a buffer behind the largest offset?"""
+    return offset.bits > 0 and any(len(part) > buf_size - offset.max for part in parts)
+
+
+def placed_across(offset: Offset, ptr: int, switches: frozenset[str] = frozenset()) -> Step[int]:
+    """Where a packet that gets another header on its way is stored in a receiver's slot.
+
+    As written (NOT_ACROSS) at the buffer's start, whatever the slot says. Source: bdg_mismatch_datapath.
+    """
+    if offset.bits == 0:
+        return Step(0)
+    if NOT_ACROSS in switches:
+        return Step(0, (ACROSS_START,))
+    return Step(get_offset(offset, ptr), (ACROSS,))
 
 
 def returned(agreed: Offset, bits: int, switches: frozenset[str] = frozenset()) -> Step[Offset]:

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 INITIAL_OVERWRITES = "14.offsets-initial-overwrites"
 #: What a failed request has agreed on holds for the rings that stay.
 OUTLIVE = bind.OFFSETS_OUTLIVE
-AS_WRITTEN = frozenset({offsets.BITS_KEPT, INITIAL_OVERWRITES, OUTLIVE, offsets.BY_LINE, offsets.PAST_BUFFER})
+AS_WRITTEN = frozenset(
+    {
+        offsets.BITS_KEPT,
+        INITIAL_OVERWRITES,
+        OUTLIVE,
+        offsets.BY_LINE,
+        offsets.PAST_BUFFER,
+        offsets.NOT_ACROSS,
+    }
+)
 
 UNSUPPORTED = rule("14/offsets/bind/unsupported", clause="14.offsets.ports", source=f"{NETMAP_C}:2308-2314")
 MASKED = rule("14/offsets/bind/mask", clause="14.offsets.ring-fields", source=f"{NETMAP_C}:2386-2391")

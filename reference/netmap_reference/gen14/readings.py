@@ -24,6 +24,7 @@ from . import (
 )
 from .libraries import nm_open, nmport, nmport_options, words
 from .ports import (
+    bwrap,
     host,
     monitor_ends,
     nic_get,
@@ -68,4 +69,5 @@ AS_WRITTEN: frozenset[str] = (
     | vale_ports.AS_WRITTEN
     | offload.AS_WRITTEN
     | switch_requests.AS_WRITTEN
+    | bwrap.AS_WRITTEN
 )

@@ -295,10 +295,10 @@ def learn(b: Bridge, port: VpPort, head: Head, displaces: bool, switches: frozen
     if is_group(head.src):
         return Step(Learned(b, port.smac), (GROUP_SOURCE,))
     fired: tuple[str, ...] = (LEARNED,)
-    if head.flags & api14.NS_NO_LEARN:
-        if NO_LEARN_IGNORED not in switches:
-            return Step(Learned(b, port.smac), (NOT_LEARNED,))
+    if head.flags & api14.NS_NO_LEARN and NO_LEARN_IGNORED in switches:
         fired = (LEARNED, LEARNED_ALL_THE_SAME)
+    elif head.flags & api14.NS_NO_LEARN:
+        return Step(Learned(b, port.smac), (NOT_LEARNED,))
     if SOURCE_CACHE in switches and port.smac == head.src:
         stale = b.learned(head.src) != (port.index, port.serial)
         return Step(Learned(b, port.smac), (CACHED,) if stale else ())
@@ -334,12 +334,12 @@ def lookup(b: Bridge, head: Head, switches: frozenset[str]) -> Step[int]:
     if is_group(head.dst):
         return Step(BROADCAST, (*fired, GROUP))
     index, serial = b.learned(head.dst)
-    if index >= 0:
-        if (index, serial) in b.serials:
-            return Step(index, (*fired, HIT))
+    if index >= 0 and (index, serial) not in b.serials:
         if KEEPS_GONE in switches:
             return Step(index, (*fired, KEPT))
-        return Step(BROADCAST, (*fired, FORGOTTEN))
+        fired, index = (*fired, FORGOTTEN), -1
+    if index >= 0:
+        return Step(index, (*fired, HIT))
     if ZERO_ADDRESS in switches and head.dst == 0 and not collides(b, 0):
         return Step(0, (*fired, ZERO))
     return Step(BROADCAST, (*fired, MISS))

@@ -13,9 +13,11 @@ from functools import partial
 from netmap_spec.abi import api14
 
 from ..core.choice import Choice
+from ..core.outcome import OK, errno, fault
 from ..core.step import Step, rule
+from ..core.words import u32
 from . import bind, failure, register, request, requests, switch
-from .bind import Refused, memory_put
+from .bind import Faulted, Refused, memory_put
 from .close import adapter_put, unregister
 from .ports import bwrap, nic_mode, vale_ports
 from .ports.ops import Asked
@@ -26,11 +28,14 @@ from .state import Adapter, System
 from .switch import NOPORT, PREFIX, Bridge, VpPort
 
 NETMAP_C = request.NETMAP_C
+U32_MAX = (1 << 32) - 1
 BDG_C, VALE_C = switch.BDG_C, switch.VALE_C
 
 #: A persistent port that is in use is attached although the request fails.
 STAYS_ATTACHED = "14.vale-attach-sticks"
-AS_WRITTEN = frozenset({STAYS_ATTACHED})
+#: Rings to poll are counted in 32 bits, and those behind the end count as there.
+POLLS_NO_RING = "14.bwrap-polls-no-ring"
+AS_WRITTEN = frozenset({STAYS_ATTACHED, POLLS_NO_RING})
 
 _LIST = "14.switch.list"
 LIST_NAME = rule("14/switch-requests/list/named", clause=_LIST, source=f"{VALE_C}:331-362")
@@ -74,17 +79,27 @@ ATTACH_STICKS = rule(
 _DETACH = "14.switch.detach"
 DETACHED = rule("14/switch-requests/detach/persistent", clause=_DETACH, source=f"{BDG_C}:351-369,641-693")
 DETACHED_NIC = rule("14/switch-requests/detach/interface", clause=_DETACH, source=f"{BDG_C}:1693-1704")
-DETACH_NONE = rule("14/switch-requests/detach/no-such-port", clause=_DETACH, source=f"{BDG_C}:656-660")
 DETACH_OTHER = rule("14/switch-requests/detach/another-kind", clause=_DETACH, source=f"{BDG_C}:662-665")
 DETACH_POLLED = rule("14/switch-requests/detach/polled", clause=_DETACH, source=f"{BDG_C}:665-670")
 DETACH_HOST = rule("14/switch-requests/detach/host", clause=_DETACH, source=f"{BDG_C}:672-679")
+DETACH_FIRST = rule(
+    "14/switch-requests/detach/on-two-switches", clause="14.bwrap.two-switches", source=f"{BDG_C}:673-680"
+)
 DETACH_MADE = rule("14/switch-requests/detach/made-by-register", clause=_DETACH, source=f"{BDG_C}:681-688")
 _POLL = "14.bwrap.polling"
 POLL_ON = rule("14/switch-requests/polling/on", clause=_POLL, source=f"{BDG_C}:891-937")
 POLL_OFF = rule("14/switch-requests/polling/off", clause=_POLL, source=f"{BDG_C}:939-957")
 POLL_AGAIN = rule("14/switch-requests/polling/state", clause=_POLL, source=f"{BDG_C}:899-902,944-947")
-POLL_CPUS = rule("14/switch-requests/polling/cpus", clause=_POLL, source=f"{BDG_C}:838-846")
-POLL_RINGS = rule("14/switch-requests/polling/rings", clause=_POLL, source=f"{BDG_C}:848-872")
+NO_CPUS = rule("14/switch-requests/polling/no-cpus", clause=_POLL, source=f"{BDG_C}:842-845")
+POLL_CPUS = rule("14/switch-requests/polling/cpus", clause=_POLL, source=f"{BDG_C}:845-848")
+POLL_RINGS = rule("14/switch-requests/polling/rings", clause=_POLL, source=f"{BDG_C}:850-862")
+POLL_ONE = rule("14/switch-requests/polling/one-cpu", clause=_POLL, source=f"{BDG_C}:864-874")
+POLL_WRAPS = rule(
+    "14/switch-requests/polling/rings-wrap",
+    clause=_POLL,
+    source=f"{BDG_C}:734-737,850-862",
+    switch=POLLS_NO_RING,
+)
 POLL_MODE = rule("14/switch-requests/polling/mode", clause=_POLL, source=f"{BDG_C}:873-876")
 POLL_VALE = rule("14/switch-requests/polling/no-interface", clause=_POLL, source=f"{BDG_C}:968-970")
 POLL_OTHER = rule("14/switch-requests/polling/another-kind", clause=_POLL, source=f"{BDG_C}:982-985")
@@ -328,8 +343,7 @@ def _stand_in(s: System, name: str, kind: str, na: Adapter, tx_rings: int, rx_ri
         refs=1, vp=VpPort(below=na.name),
     )  # fmt: skip
     bind.krings_create(s, s.adapters[name], [])
-    for k in list(bind.krings_of(s, s.adapters[name])):
-        bind.put(s, replace(k, on=True))
+    bwrap.share_rings(s, name)
     s.adapters[name] = replace(s.adapters[name], on=True)
 
 
@@ -343,11 +357,7 @@ def _let_go(s: System, name: str, file: int) -> None:
 def vale_detach(ctx: Ctl) -> None:
     """A port that was attached leaves its switch. Source: netmap_bdg_detach_locked."""
     s = ctx.s
-    try:
-        name = _no_port(ctx, ctx.name)
-    except Refused:
-        ctx.fired.append(DETACH_NONE)
-        raise
+    name = _no_port(ctx, ctx.name)
     if not name:
         ctx.fired.append(DETACH_OTHER)
         raise Refused("EINVAL")
@@ -356,6 +366,9 @@ def vale_detach(ctx: Ctl) -> None:
     assert vp is not None
     if vp.polled:
         ctx.fired.append(DETACH_POLLED)
+        raise Refused("EBUSY")
+    if na.kind == "persistent" and vale_ports.attached(s, name):
+        ctx.fired.append(DETACH_FIRST)
         raise Refused("EBUSY")
     ctx.body["port_index"] = vp.index
     if na.kind == "persistent":
@@ -384,19 +397,28 @@ def vale_detach(ctx: Ctl) -> None:
 # --- polling --------------------------------------------------------------------------------------
 
 
-def check_polling(mode: int, first: int, cpus: int, rings: int) -> Step[bool]:
+def check_polling(
+    mode: int, first: int, cpus: int, rings: int, switches: frozenset[str] = frozenset()
+) -> Step[bool]:
     """May the kernel poll ``rings`` receive rings like this, as far as the rings are concerned?
 
     EINVAL for no CPU, for a mode that is none, for more than one CPU in SINGLE_CPU, and in MULTI_CPU for a
-    ring the port does not have. Source: get_polling_cfg.
+    ring the port does not have. As written (POLLS_NO_RING) rings whose numbers wrap are polled, which are
+    none. Source: get_polling_cfg.
     """
     if cpus == 0:
-        return Step(False, (POLL_CPUS,))
+        return Step(False, (NO_CPUS,), errno("EINVAL"))
     if mode == api14.NETMAP_POLLING_MODE_MULTI_CPU:
-        return Step(first + cpus <= rings, () if first + cpus <= rings else (POLL_RINGS,))
-    if mode == api14.NETMAP_POLLING_MODE_SINGLE_CPU:
-        return Step(cpus == 1, () if cpus == 1 else (POLL_RINGS,))
-    return Step(False, (POLL_MODE,))
+        if POLLS_NO_RING in switches and first + cpus > rings >= u32(first + cpus):
+            return Step(True, (POLL_WRAPS,), fault("netmap_bdg.c:734-737") if first < U32_MAX else OK)
+        if first + cpus > rings:
+            return Step(False, (POLL_RINGS,), errno("EINVAL"))
+        return Step(True)
+    if mode != api14.NETMAP_POLLING_MODE_SINGLE_CPU:
+        return Step(False, (POLL_MODE,), errno("EINVAL"))
+    if cpus != 1:
+        return Step(False, (POLL_ONE,), errno("EINVAL"))
+    return Step(True)
 
 
 @requests.handles("VALE_POLLING_ENABLE", "VALE_POLLING_DISABLE")
@@ -417,17 +439,22 @@ def vale_polling(ctx: Ctl) -> None:
         raise Refused("EFAULT")
     if on:
         _check_polling(ctx, na)
-    s.adapters[name] = replace(na, vp=replace(na.vp, polled=on), refs=na.refs + (1 if on else -1))
-    ctx.fired.append(POLL_ON if on else POLL_OFF)
+        s.adapters[name] = replace(na, vp=replace(na.vp, polled=True), refs=na.refs + 1)
+        ctx.fired.append(POLL_ON)
+    if not on:
+        s.adapters[name] = replace(na, vp=replace(na.vp, polled=False), refs=na.refs - 1)
+        ctx.fired.append(POLL_OFF)
 
 
 def _check_polling(ctx: Ctl, na: Adapter) -> None:
     """EINVAL when the request makes no sense, or wants as many CPUs as the machine has."""
     mode, first, cpus = (ctx.body[f"nr_{n}"] for n in ("mode", "first_cpu_id", "num_polling_cpus"))
-    step = check_polling(mode, first, cpus, na.rx_rings)
+    step = check_polling(mode, first, cpus, na.rx_rings, ctx.switches)
     ctx.fired.extend(step.fired)
-    if not step.state:
-        raise Refused("EINVAL")
+    if step.outcome.kind == "FAULT":
+        raise Faulted(step.outcome.detail)
+    if not step.outcome.ok:
+        raise Refused(step.outcome.detail)
     if not ctx.choose(Choice("bwrap.polling-cpus", na.name, 0, 1, "answer")):
         ctx.fired.append(POLL_CPUS)
         raise Refused("EINVAL")

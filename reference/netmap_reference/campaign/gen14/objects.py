@@ -13,11 +13,14 @@ from ...gen14 import memory, poll
 from ...gen14.bind import ring_at
 from ...gen14.ring import distance
 from ...gen14.state import TX, KringState, System
+from ...gen14.switch import BWRAP, BWRAP_HOST
 from ...gen14.world import World
 from ..subject import Broken
 from .plug import EXTENSIONS
 
 Found = Iterator[Broken]
+#: Ports whose rings are those of the interface they stand for.
+SHARE = (BWRAP, BWRAP_HOST)
 _FROM_PAGE = {"in": poll.LOCK_FREE_RX, "out": poll.LOCK_FREE_TX}
 _WAYS = {"in": ("rx", frozenset({"in", "rdnorm"})), "out": ("tx", frozenset({"out", "wrnorm"}))}
 
@@ -136,7 +139,7 @@ def places(s: System) -> Found:
     a, region = s.allocators[memory.GLOBAL_ID], s.regions[memory.GLOBAL_ID]
     found: Counter[int] = Counter()
     for k in s.krings.values():
-        if k.ring < 0 or s.adapters[k.adapter].mem != a.id:
+        if k.ring < 0 or s.adapters[k.adapter].mem != a.id or s.adapters[k.adapter].kind in SHARE:
             continue
         other = s.krings[k.pipe].pos.hwcur if k.pipe else 0
         sent, released = (k.pos.hwcur, other) if k.t == TX else (other, k.pos.hwcur)

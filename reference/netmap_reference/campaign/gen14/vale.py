@@ -8,19 +8,19 @@ and in the order of their ring. Applications that write what they like into thei
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 from netmap_spec.abi import api14
 
-from ...core.choice import Choose
+from ...core.choice import Choose, eager
 from ...gen14 import bind, memory
 from ...gen14.result import Result
 from ...gen14.ring import advance, distance
-from ...gen14.state import RX, KringState, System
-from ...gen14.switch import Bridge
+from ...gen14.state import RX, Adapter, KringState, System
+from ...gen14.switch import BWRAP, BWRAP_HOST, Bridge
 from ...gen14.world import World
 from ..subject import Broken, Operation, Unit
 from .plug import Extension, Found
@@ -35,10 +35,19 @@ def _port(name: str, **fields: Any) -> dict[str, Any]:
     return {"name": f"{SWITCH}:{name}", "flags": "NR_ACCEPT_VNET_HDR", **shape, **fields}
 
 
+#: Packets that begin up to so many bytes behind the start of their buffers.
+FURTHEST = 64
+OFFSETS = [{"type": "OFFSETS", "max_offset": FURTHEST, "initial_offset": 8}]
+
 BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "S": (_port("a"), _port("a", flags=0), _port("a", mode="ONE_NIC", ringid=1), _port("a", tx_slots=9)),
     "T": (_port("b", rx_rings=1, rx_slots=4), _port("b", mem_id=1), _port("b", extra_bufs=2)),
-    "U": (_port("c", tx_rings=3), _port("c", mode="ONE_NIC"), {"name": f"{SWITCH}:c"}),
+    "U": (
+        _port("c", tx_rings=3),
+        _port("c", mode="ONE_NIC"),
+        {"name": f"{SWITCH}:c"},
+        _port("c", options=OFFSETS),
+    ),
     "W": (
         {"name": LASTING, "flags": "NR_ACCEPT_VNET_HDR"},
         {"name": ON_SWITCH, "flags": "NR_ACCEPT_VNET_HDR"},
@@ -111,7 +120,7 @@ def _request(world: World, args: dict[str, Any], choose: Choose) -> Result:
 
 
 @dataclass(frozen=True)
-class _Sent:
+class Sent:
     """One packet as it was put into a ring: whom it is for, its fragments' bytes and its first slot's flags.
 
     ``learned``: its source is no group address. ``forwarded``: it is long enough to be.
@@ -123,8 +132,23 @@ class _Sent:
     learned: bool
     forwarded: bool
 
+    @property
+    def everybody(self) -> bool:
+        """Is it for all ports?"""
+        return self.to in (_GROUP, _NEW) and not self.flags >> api14.NS_PORT_SHIFT
 
-def _frame(packet: list[Any], number: int, hdr: int, tag: int) -> _Sent:
+    def at(self, hdr: int, there: int) -> tuple[bytes, ...]:
+        """The fragments as a port with ``there`` bytes of header gets them from one with ``hdr`` bytes."""
+        if hdr == there:
+            return self.fragments
+        first, *rest = self.fragments
+        first = first[hdr:]
+        if not there and not first and rest:
+            return tuple(rest)
+        return (bytes(there) + first, *rest)
+
+
+def frame_of(packet: list[Any], number: int, hdr: int, tag: int) -> Sent:
     """The packet's bytes. ``number`` is its place among those of one operation, ``tag`` that operation's."""
     to, who, whom, lens, flags = packet
     source = b"\1\0\0\0\0\0" if who < 0 else bytes((2, 0, 0, 0, 0, who))
@@ -140,7 +164,7 @@ def _frame(packet: list[Any], number: int, hdr: int, tag: int) -> _Sent:
     group = source[0] % 2 == 1
     ethernet = lens[0] if lens[0] or len(parts) < 2 else len(parts[1])
     to = _GROUP if dest.get(to, b"\0")[0] % 2 else to
-    return _Sent(to, tuple(parts), flags, not group, ethernet >= _HEADER)
+    return Sent(to, tuple(parts), flags, not group, ethernet >= _HEADER)
 
 
 def _send(world: World, args: dict[str, Any], choose: Choose) -> Result | None:
@@ -150,32 +174,54 @@ def _send(world: World, args: dict[str, Any], choose: Choose) -> Result | None:
     if not port or args["ring"] not in world.rings(fd):
         return None
     before = world.txsync(fd, choose)
+    quiet(world)
     ring = world.ring(fd, args["ring"])
     if not before.outcome.ok or max(ring.tail, ring.head) >= ring.num_slots:
         return before
     vp, a, tag = s.adapters[port].vp, bind.allocator(s, port), args["choose"]
     sent = []
     for number, packet in enumerate(args["packets"]):
-        made = _frame(packet, number, vp.hdr if vp else 0, tag)
+        made = frame_of(packet, number, vp.hdr if vp else 0, tag)
         if len(made.fragments) > (ring.tail - ring.head) % ring.num_slots:
             break
         for i, part in enumerate(made.fragments):
             slot = ring.slot[ring.head]
             if not 2 <= slot.buf_idx < a.buffers:
                 return before  # an application that writes what it likes has lost this slot
-            s.regions[a.id].write(a.buf_offset(slot.buf_idx), part)
-            slot.len, slot.ptr = len(part), 0
+            begins = min(8 * (tag % 12), FURTHEST) if ring.offset_mask else 0
+            if begins + len(part) > a.buf_size:
+                made = replace(made, forwarded=False)
+            s.regions[a.id].write(a.buf_offset(slot.buf_idx) + begins, part[: a.buf_size - begins])
+            slot.len, slot.ptr = len(part), begins
             slot.flags = made.flags | (api14.NS_MOREFRAG if i < len(made.fragments) - 1 else 0)
             ring.head = ring.cur = (ring.head + 1) % ring.num_slots
         sent.append(made)
+    outputs(world)
     was = world.clone()
     after = world.txsync(fd, choose)
     if after.outcome.ok:
-        _compare(was.system(), world.system(), port, sent)
+        compare(was.system(), world.system(), port, sent, outputs(world))
     return Result(after.outcome, (*before.fired, *after.fired))
 
 
 # --- what any switch may do -----------------------------------------------------------------------
+
+
+def quiet(world: World) -> None:
+    """Interfaces that are attached to a switch have sent it all that has come to them."""
+    for _ in range(20):
+        if not any(na.kind == BWRAP for na in world.system().adapters.values()) or not world.tau(eager).fired:
+            return
+
+
+Outputs = Mapping[tuple[str, str], list[bytes]]
+
+
+def outputs(world: World) -> Outputs:
+    """What came out at every interface's sides since the last look."""
+    return {
+        (port, side): world.frames(port, side) for port in world.system().ports for side in ("wire", "host")
+    }
 
 
 def _open_rings(s: System, port: str) -> list[KringState]:
@@ -191,8 +237,9 @@ def _arrived(was: KringState, s: System) -> list[tuple[bytes, int]]:
     got = []
     for i in range(distance(was.pos.hwtail, k.pos.hwtail, k.pos.n)):
         slot = slots[advance(was.pos.hwtail, i, k.pos.n)]
-        at = a.buf_offset(a.safe_index(slot.buf_idx))
-        got.append((region.read(at, min(slot.len, a.buf_size)), slot.flags))
+        begins = min(slot.ptr & k.offset.mask, k.offset.max)
+        at = a.buf_offset(a.safe_index(slot.buf_idx)) + begins
+        got.append((region.read(at, min(slot.len, a.buf_size - begins)), slot.flags))
     return got
 
 
@@ -219,54 +266,109 @@ def _orderly(s: System, port: str) -> bool:
     return len(set(found)) == len(found) and all(2 <= i < a.buffers for i in found)
 
 
-def _compare(was: System, now: System, port: str, sent: list[_Sent]) -> None:
-    """Raises :class:`Found` for what no switch may do."""
+def compare(was: System, now: System, port: str, sent: list[Sent], out: Outputs) -> None:
+    """Raises :class:`Found` for what no switch may do.
+
+    ``port`` is the adapter that sent, ``out`` what came out at interfaces meanwhile. Nothing is compared
+    while a port joins two switches.
+    """
+    if any(na.vp and na.vp.below and na.vp.below not in was.ports for na in was.adapters.values()):
+        return
     vp = was.adapters[port].vp
     receivers: dict[str, list[int]] = {}
     bridge = was.bridges[vp.bridge] if vp and vp.bridge >= 0 else Bridge("")
-    for name in was.adapters:
+    members = {member for _, member in bridge.ports}
+    for name, na in was.adapters.items():
+        if vp and na.kind in (BWRAP, BWRAP_HOST):
+            if name == port or name not in members:
+                if frames := out[_side(na)]:
+                    what = f"{len(frames)} frames left at {name}"
+                    raise Found(Broken("no_echo", "14.switch.no-hairpin", what))
+            elif _orderly(was, port):
+                receivers[name] = _out(was, name, vp.hdr, sent, out)
+            continue
         rings = _open_rings(was, name)
-        got = {k.name: _arrived(k, now) for k in rings} if was.adapters[name].vp else {}
-        inside = any(name == member for _, member in bridge.ports)
-        if not inside or name == port:
+        got = {k.name: _arrived(k, now) for k in rings} if na.vp else {}
+        if name not in members or name == port:
             if any(got.values()):
                 raise Found(Broken("no_echo", "14.switch.no-hairpin", f"{name} got what {port} sent"))
             continue
-        other = was.adapters[name].vp
-        if vp and other and vp.hdr == other.hdr and _orderly(was, name) and _orderly(was, port):
-            receivers[name] = list(_received(name, rings, got, sent))
+        if vp and na.vp and _orderly(was, name) and _orderly(was, port):
+            theirs = [p.at(vp.hdr, na.vp.hdr) for p in sent]
+            receivers[name] = list(_received(name, rings, got, sent, theirs))
     _whom(port, sent, receivers)
 
 
+def _side(na: Adapter) -> tuple[str, str]:
+    assert na.vp is not None
+    return na.vp.below, "wire" if na.kind == BWRAP else "host"
+
+
+def _out(s: System, name: str, hdr: int, sent: list[Sent], out: Outputs) -> list[int]:
+    """Which of the packets left at an interface or went up its host stack: in order, and each once.
+
+    What leaves on a wire to another port of the machine is not seen here.
+    """
+    na = s.adapters[name]
+    port, side = _side(na)
+    driver = s.ports[port].driver
+    expected = []
+    for number, packet in enumerate(sent):
+        parts = packet.at(hdr, 0)
+        whole = side == "wire" and driver.fragments
+        expected += [(number, frame) for frame in ([b"".join(parts)] if whole else parts)]
+    here: list[int] = []
+    for frame in out[port, side]:
+        at = next((i for i, (_, data) in enumerate(expected) if data == frame), -1)
+        if at < 0:
+            raise Found(Broken("whole", "14.bwrap.forwards", f"{len(frame)} bytes left at {name}"))
+        here.append(expected[at][0])
+        # Several rings of a device are in no order with each other.
+        expected = expected[:at] + expected[at + 1 :] if s.adapters[port].tx_rings > 1 else expected[at + 1 :]
+    silent = s.adapters[port].interface or s.ports[port].peer
+    for number, packet in enumerate(sent):
+        usual = all(60 <= len(part) <= 1500 for part in packet.at(hdr, 0)) and len(packet.fragments) == 1
+        if packet.everybody and packet.forwarded and usual and number not in here and not silent:
+            raise Found(Broken("flood", "14.bwrap.forwards", f"packet {number} did not leave at {name}"))
+    return here
+
+
 def _received(
-    name: str, rings: list[KringState], got: dict[str, list[tuple[bytes, int]]], sent: list[_Sent]
+    name: str,
+    rings: list[KringState],
+    got: dict[str, list[tuple[bytes, int]]],
+    sent: list[Sent],
+    theirs: list[tuple[bytes, ...]],
 ) -> Iterator[int]:
-    """Which of the packets a port got, after a look at each of its rings."""
+    """Which of the packets a port got, after a look at each of its rings. ``theirs``: as they look there."""
     seen: set[int] = set()
-    fragments = [p.fragments for p in sent]
     for k in rings:
         here = []
         for packet in _packets(got[k.name]):
-            if packet not in fragments:
+            if packet not in theirs:
                 what = f"{k.name} got {[len(f) for f in packet]} bytes that nobody sent"
                 raise Found(Broken("whole", "14.vale.copied", what))
-            here.append(fragments.index(packet))
+            here.append(theirs.index(packet))
         if sorted(here) != here:
-            raise Found(Broken("in_order", "14.switch.order", f"{k.name} got {here}"))
+            raise Found(Broken("in_order", "14.vale.lease", f"{k.name} got {here}"))
         if len(set(here)) < len(here) or seen & set(here):
             raise Found(Broken("once", "14.switch.once", f"{name} got {sorted(seen)} and {here}"))
         seen |= set(here)
         yield from here
         if k.index == 0:
             room = k.pos.n - 1 - distance(k.pos.hwcur, k.pos.hwtail, k.pos.n)
-            _flooded(k.name, sent, here, room)
+            behind = k.offset.max
+            fits = [all(len(f) + behind <= 2048 for f in packet) for packet in theirs]
+            _flooded(k.name, sent, here, room, fits)
 
 
-def _flooded(name: str, sent: list[_Sent], here: list[int], room: int) -> None:
-    """Of the packets for everybody a ring misses only what it had no room for, and what came after that."""
+def _flooded(name: str, sent: list[Sent], here: list[int], room: int, fits: list[bool]) -> None:
+    """Of the packets for everybody a ring misses only what it had no room for, and what came after that.
+
+    ``fits``: does each fragment fit a buffer there?
+    """
     for number, packet in enumerate(sent):
-        everybody = packet.to in (_GROUP, _NEW) and not packet.flags >> api14.NS_PORT_SHIFT
-        if not everybody or number in here or not packet.forwarded:
+        if not packet.everybody or number in here or not packet.forwarded or not fits[number]:
             continue
         taken = sum(len(sent[i].fragments) for i in here)
         longest = max(len(p.fragments) for i, p in enumerate(sent) if i <= number and i not in here)
@@ -275,7 +377,7 @@ def _flooded(name: str, sent: list[_Sent], here: list[int], room: int) -> None:
             raise Found(Broken("flood", "14.switch.flood", what))
 
 
-def _whom(port: str, sent: list[_Sent], receivers: dict[str, list[int]]) -> None:
+def _whom(port: str, sent: list[Sent], receivers: dict[str, list[int]]) -> None:
     """A packet to its sender's own address, which the switch has just learned, reaches nobody.
 
     One to an index reaches at most one port.
@@ -308,7 +410,6 @@ UNREACHABLE = {
     "14/switch/place/too-many": "there is one switch",
     "14/switch/attach/full": "a switch has a handful of ports",
     "14/switch/learn/displaced": "the addresses of a campaign are in different entries of the table",
-    "14/vale-port/bind/attached": "no other interface is attached to a switch",
 }
 
 VALE = Extension(

@@ -236,8 +236,11 @@ def _put_across(x: Execution, sender: str, k: KringState, at: int, packet: Packe
     if not step.outcome.ok:
         raise Faulted(step.outcome.detail)
     slots = step.state.slots
-    rest = len(slots) > 1 and not step.state.segments and x.chosen_once("counts_rest", "vale.counts-rest")
     region, ring_at = x.s.regions[a.id], bind.ring_at(x.s, k)
+    if offsets.behind(k.offset, slots, a.buf_size):
+        x.fired.append(OVERSIZE)
+        return 0
+    rest = len(slots) > 1 and not step.state.segments and x.chosen_once("counts_rest", "vale.counts-rest")
     for number, data in enumerate(slots):
         flags = 0
         if not step.state.segments:
@@ -245,7 +248,9 @@ def _put_across(x: Execution, sender: str, k: KringState, at: int, packet: Packe
             x.fired.extend(told.fired)
             flags = told.state
         slot = memory.read_slot(region, ring_at, at)
-        start = a.buf_offset(a.safe_index(slot.buf_idx))
+        into = offsets.placed_across(k.offset, slot.ptr, x.switches)
+        x.fired.extend(into.fired)
+        start = a.buf_offset(a.safe_index(slot.buf_idx)) + into.state
         region.write(start, data[: region.size - start])
         memory.write_slot(region, ring_at, at, replace(slot, len=len(data), flags=flags))
         at = nm_next(at, k.pos.n - 1)

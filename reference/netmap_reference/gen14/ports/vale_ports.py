@@ -124,10 +124,13 @@ def make_port(
 
     Source: netmap_vale_vp_create.
     """
+    shape, mem = asked, mem_id
     step = request.parent_shape(asked)
-    shape = step.state
-    mem = mem_id
+    if step.state != asked:
+        fired.extend((*step.fired, SHAPED))
+        shape = step.state
     if not mem_id:
+        fired.append(OWN)
         params = memory.private_params(
             shape.tx_rings, shape.tx_slots, shape.rx_rings, shape.rx_slots, shape.extra_bufs, 2,
             s.params.private,
@@ -136,12 +139,12 @@ def make_port(
             mem = regions.private_new(s, params, fired)
         except Refused:
             raise Refused("ENOMEM") from None
-    else:
+    if mem_id:
+        fired.append(SHARED)
         hold(s, mem, 1)
     s.adapters[name] = Adapter(
         name, kind, free_number(s), mem, shape.tx_rings, shape.rx_rings, shape.tx_slots, shape.rx_slots, vp=vp
     )
-    fired.extend((*step.fired, SHAPED, SHARED if mem_id else OWN))
     return shape
 
 
@@ -257,4 +260,5 @@ PERSISTENT_OPS = PortOps(
     unregister=unregister,
     sync=sync,
     destroy=persistent_destroy,
+    offsets=any_offsets,
 )
