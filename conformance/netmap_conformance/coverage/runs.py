@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from netmap_reference.core.outcome import NotModelled as RuleMissing
+from netmap_reference.gen14.readings import FREEBSD_ONLY
 from netmap_spec import clauses
 
 from .. import manifest as manifests
@@ -29,6 +30,9 @@ from ..targets.reference import ReferenceTarget
 from ..trace import Header, Port, Trace
 
 CONTRACT, AS_WRITTEN, LAZY = "contract", "as-written", "contract, lazy"
+#: The contract, but for the deviations of code that is compiled for FreeBSD alone, on a system that answers a
+#: poll from the shared page where it can.
+FREEBSD = "contract, FreeBSD"
 READINGS = {"2011": (CONTRACT, AS_WRITTEN), "14": (CONTRACT, LAZY, AS_WRITTEN)}
 #: As written, except for one deviation.
 WITHOUT = f"{AS_WRITTEN} without "
@@ -39,12 +43,15 @@ WRITTEN = {"2011": "netmap-2011", "14": "linux-netmap"}
 def readings(scenario: Trace) -> list[str]:
     """The ways in which a scenario is run: one of 2011 also without each deviation of its clauses.
 
-    Real code may have some of the deviations and not others.
+    Real code may have some of the deviations and not others. What is recorded of generation 14 is Linux, so
+    that a scenario about something that differs on FreeBSD is run as there too.
     """
     found = list(READINGS[scenario.header.generation])
+    known = clauses.load()
+    about = [known[c].deviations for c in scenario.header.clauses if c in known]
+    if any(FREEBSD_ONLY & set(deviations) for deviations in about):
+        found.append(FREEBSD)
     if scenario.header.generation == "2011":
-        known = clauses.load()
-        about = (known[c].deviations for c in scenario.header.clauses if c in known)
         found += dict.fromkeys(WITHOUT + switch for deviations in about for switch in deviations)
     return found
 
@@ -56,10 +63,12 @@ def load_model(generation: str) -> ModuleType:
 
 def switches(generation: str, reading: str) -> frozenset[str]:
     """The switches of a reading: none, or all that the generation has."""
+    if reading == FREEBSD:
+        return FREEBSD_ONLY
     if not reading.startswith(AS_WRITTEN):
         return frozenset()
     module = importlib.import_module(f"netmap_reference.gen{generation}.readings")
-    found: frozenset[str] = module.AS_WRITTEN
+    found: frozenset[str] = module.AS_WRITTEN if generation == "2011" else module.LINUX
     return found - {reading.removeprefix(WITHOUT)}
 
 
@@ -114,11 +123,22 @@ class _Copy(ReferenceTarget):
         return self._model.PortConfig(**{name: getattr(port, name) for name in Port.__struct_fields__})
 
 
+def _of_freebsd() -> list[manifests.Deviation]:
+    """The deviations of FreeBSD, as a manifest lists them."""
+    return [
+        manifests.Deviation(clause=clause.id, switch=switch, reason="compiled for FreeBSD alone")
+        for clause in clauses.load().values()
+        for switch in sorted(FREEBSD_ONLY & set(clause.deviations))
+    ]
+
+
 def judged14(scenario: Trace, reading: str, model: ModuleType | None = None) -> Judgement:
     """Run a scenario on the model or a copy of it, judged by the oracle; as written with every deviation."""
     name = WRITTEN["14"] if reading == AS_WRITTEN else "reference"
     manifest = manifests.load(name)
-    policy = "lazy" if reading == LAZY else "eager"
+    if reading == FREEBSD:
+        manifest = msgspec.structs.replace(manifest, deviations=_of_freebsd())
+    policy = "lazy" if reading in (LAZY, FREEBSD) else "eager"
     target = _Copy(manifest, policy, switches("14", reading), model or load_model("14"))
     return runner.run(target, scenario, manifest, build=None)[1]
 

@@ -118,6 +118,18 @@ def flush_needed(want_tx: bool, send_down: bool, head: int, hwcur: int) -> Step[
     return Step(False, (TX_SKIP,))
 
 
+def rx_unasked(rx_poll: bool, want_rx: bool, switches: frozenset[str] = CONTRACT) -> Step[bool]:
+    """Must poll sync receive rings though nobody waits for packets? ``rx_poll``: bound with NR_DO_RX_POLL.
+
+    As written (DO_RX_POLL_IGNORED) nothing looks at the flag.
+    """
+    if not rx_poll or want_rx:
+        return Step(False)
+    if DO_RX_POLL_IGNORED in switches:
+        return Step(False, (RX_FLAG_IGNORED,))
+    return Step(True, (RX_UNASKED,))
+
+
 def poll(
     fd: Bound,
     want_tx: bool,
@@ -157,8 +169,11 @@ def poll(
                 if lock_free:
                     yield from _record(fd.si_tx)
         if not still_rx:
-            if fd.rx_poll and not want_rx:
-                bad = yield from _unasked(fd, rx_port, switches)
+            unasked = rx_unasked(fd.rx_poll, want_rx, switches)
+            for fired in unasked.fired:
+                yield Fired(fired)
+            for ring in fd.rx if unasked.state else ():
+                _, bad, _ = yield from _rx(ring, rx_port, switches)
                 error = error or bad
             break
         for ring in fd.rx:
@@ -200,22 +215,6 @@ def wait(
 def _record(selinfo: str) -> Protocol:
     yield SelRecord(selinfo)
     yield Fired(RECORDED)
-
-
-def _unasked(fd: Bound, port: PortSync, switches: frozenset[str]) -> Protocol:
-    """Sync the receive rings of a descriptor bound with NR_DO_RX_POLL though no read event was asked for.
-
-    As written (DO_RX_POLL_IGNORED) nothing looks at the flag.
-    """
-    if DO_RX_POLL_IGNORED in switches:
-        yield Fired(RX_FLAG_IGNORED)
-        return False
-    error = False
-    for ring in fd.rx:
-        yield Fired(RX_UNASKED)
-        _, bad, _ = yield from _rx(ring, port, switches)
-        error = error or bad
-    return error
 
 
 def look(fd: Bound, want_tx: bool, want_rx: bool, switches: frozenset[str] = CONTRACT) -> Protocol:

@@ -39,6 +39,8 @@ from .ports import (
 )
 
 CONTRACT: frozenset[str] = frozenset()
+#: Deviations of the code that is compiled for FreeBSD alone. The recordings are of Linux.
+FREEBSD_ONLY: frozenset[str] = frozenset({poll.READY_WITHOUT_RINGS})
 AS_WRITTEN: frozenset[str] = (
     requests.AS_WRITTEN
     | words.AS_WRITTEN
@@ -71,3 +73,5 @@ AS_WRITTEN: frozenset[str] = (
     | switch_requests.AS_WRITTEN
     | bwrap.AS_WRITTEN
 )
+#: What the code does on Linux.
+LINUX: frozenset[str] = AS_WRITTEN - FREEBSD_ONLY

@@ -65,7 +65,7 @@ def nm_kr_tryget(wanted: Wanted, switches: frozenset[str] = frozenset()) -> Step
 def take(ring: str) -> Protocol:
     """Try to have a ring for oneself: "" when it worked, else BUSY or STOPPED. Waits while it is locked.
 
-    ``Do("tryget")`` answers True or False for taken and busy, or the word for why not.
+    ``Do("tryget")`` answers True when the ring was taken, else False (it is busy) or the word for why not.
     """
     while True:
         got = yield Do("tryget", (ring,))

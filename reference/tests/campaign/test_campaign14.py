@@ -102,6 +102,7 @@ def test_what_is_planted_is_found_by_both_checkers(
     machine = busy("good")
     monkeypatch.setattr(machine, "_readiness", lambda ports: iter(()))  # a spoilt world is not to be run
     plant(machine.world.system())
+    machine.moved = True  # as after an operation that may have put a buffer somewhere
     whole, touched = machine.whole(), machine.touched()
     assert predicate in {b.predicate for b in whole}
     assert predicate in {b.predicate for b in touched}

@@ -16,7 +16,7 @@ from ...core.choice import seeded
 from ...gen14.state import System
 from ...gen14.world import PortConfig, World
 from ..subject import Broken, Unit
-from . import moves, objects
+from . import acts, moves, objects
 from .plug import EXTENSIONS, Found
 
 
@@ -24,12 +24,13 @@ class Machine14:
     """One machine and its applications, see :class:`..subject.Machine`.
 
     ``header["profile"]``: ``good`` applications only exchange buffers and use what is theirs, ``wild``
-    ones store anything into their rings.
+    ones store anything into their rings. ``header["letters"]``: the descriptors there may be.
     """
 
     def __init__(self, header: dict[str, Any], switches: frozenset[str] = frozenset()) -> None:
         self.honest = header["profile"] == "good"
         self.profile: str = header["profile"]
+        self.letters: list[str] = header["letters"]
         self.world = World([PortConfig(**port) for port in header["config"]["ports"]], switches)
         self.coverage: Counter[str] = Counter()
         self.before = _remember(self.world.system())
@@ -38,7 +39,7 @@ class Machine14:
         self.moved = True
 
     def draw(self, rng: Random) -> Unit:
-        return moves.draw(self.world, self.profile, rng)
+        return moves.draw(self.world, self.profile, self.letters, rng)
 
     def possible(self, unit: Unit) -> bool:
         """Only the first operation is asked for: a unit's later ones rest on those before them."""
@@ -50,14 +51,14 @@ class Machine14:
             return []
         page = objects.page(self.world, args["fd"]) if op == "poll" else frozenset()
         try:
-            result = moves.make(self.world, op, args)
+            result = acts.make(self.world, op, args)
         except Found as error:
             return [error.broken]
         except Exception as error:  # the model must not raise for anything an application can do
             return [Broken("survives", "14.ring.kring-order", f"{op}: {type(error).__name__}: {error}")]
         self.made += 1
-        self.stored = args["fd"] if op in moves.STORES else ""
-        self.moved = op not in moves.MOVE_NO_BUFFERS
+        self.stored = args["fd"] if op in acts.STORES else ""
+        self.moved = op not in acts.MOVE_NO_BUFFERS
         if result is not None:
             self.coverage.update(result.fired)
             if result.outcome.kind not in ("OK", "ERRNO"):
@@ -78,7 +79,7 @@ class Machine14:
         for name, k in s.krings.items():
             old = before.krings.get(name)
             if old is not k:
-                yield from objects.kring(k)
+                yield from objects.kring(s, k)
                 counted = counted or old is None or (old.users, old.on) != (k.users, k.on)
         if counted or s.krings.keys() != before.krings.keys():
             for name in s.adapters:
@@ -126,7 +127,7 @@ class Machine14:
     def _whole(self) -> Iterator[Broken]:
         s = self.world.system()
         for k in s.krings.values():
-            yield from objects.kring(k)
+            yield from objects.kring(s, k)
         for name in s.adapters:
             yield from objects.adapter(s, name)
         for number in s.allocators:

@@ -23,6 +23,8 @@ from ..subject import Broken, Unit
 from .plug import Extension
 
 _BOTH, _ZCOPY = "NR_MONITOR_TX|NR_MONITOR_RX", "NR_ZCOPY_MON"
+#: Ports whose wires the environment can put frames on.
+WIRES = ("v0", "v1")
 _OFFSETS = [{"type": "OFFSETS", "max_offset": 64, "initial_offset": 16}]
 
 
@@ -46,9 +48,36 @@ def _draw(world: World, fd: str, rng: Random) -> Unit:
         return ()
     f = s.files[file]
     rings = [i for i in range(*f.tx) if s.krings[f"{f.adapter}:tx{i}"].copies]
+    if rng.random() < 0.3 and any(s.krings[f"{f.adapter}:rx{i}"].copies for i in range(*f.rx)):
+        return _interrupted(fd, f.adapter, rng)
     if not rings:
         return ()
     return (("witness", {"fd": fd, "ring": rng.choice(rings), "choose": rng.randrange(1 << 30)}),)
+
+
+def _interrupted(fd: str, port: str, rng: Random) -> Unit:
+    """An interrupt comes for a watched ring while its application syncs it."""
+    frame = {"port": port, "side": "wire", "bytes": 60, "choose": rng.randrange(1 << 30)}
+    args = {"fd": fd, "t": "rx", "op": "tau", "events": ["in"], "choose": rng.randrange(1 << 30)}
+    arrive: Unit = (("frame", frame),) * 2 if port in WIRES else ()
+    return (*arrive, ("overlap", args))
+
+
+def _watch(world: World, fd: str, rng: Random) -> Unit:
+    """A monitor comes to a port that is in use: of all that may, one that is not open."""
+    s = world.system()
+    opened = {held for _, held in s.holders}
+    wanted = [
+        (letter, fields)
+        for letter, bindings in MONITORS.bindings.items()
+        for fields in bindings
+        if letter not in opened and fields["name"] in s.adapters and s.adapters[fields["name"]].on
+    ]
+    if not wanted or rng.random() < 0.5:
+        return ()
+    letter, fields = rng.choice(wanted)
+    made = {"fd": letter, "fields": fields, "choose": rng.randrange(1 << 30)}
+    return (("open", {"fd": letter}), ("register", made))
 
 
 def _witness(world: World, args: dict[str, Any], choose: Choose) -> Result | None:
@@ -131,22 +160,22 @@ MONITORS: Extension = Extension(
             _monitor("p0", _BOTH),
             _monitor("vale0:b", _BOTH, rx_slots=4),
             _monitor("v0", "NR_MONITOR_TX", options=_OFFSETS),
+            _monitor("x{1", _BOTH, mode="ONE_NIC", ringid=7),
         ),
         "I": (
             _monitor("v0", _ZCOPY, rx_slots=3),
-            _monitor("v1", _ZCOPY),
+            _monitor("p1", _ZCOPY),
             _monitor("x{1", _ZCOPY),
             _monitor("vale0:a", _ZCOPY),
         ),
-        "J": (_monitor("v0", _ZCOPY), _monitor("p1", _ZCOPY, rx_slots=4), _monitor("x{1", _BOTH)),
+        "J": (_monitor("v0", _ZCOPY), _monitor("x{1", _ZCOPY, rx_slots=4), _monitor("x{1", _BOTH)),
     },
-    kinds={"witness": _draw},
+    kinds={"witness": _draw, "watch": _watch},
     weight=4,
     operations={"witness": _witness},
     chapters=("14/monitor/",),
     unreachable={
         "14/monitor/find/no-memory": "no port of a campaign has so many rings",
-        "14/monitor/copy/cut": "only applications that store any length reach it: scenarios have it",
     },
     check=_check,
 )

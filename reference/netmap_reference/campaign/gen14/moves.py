@@ -7,16 +7,16 @@ a choice carries the seed of its choices.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
 from netmap_spec.abi import api14
 
-from ...core.choice import Choose, seeded
 from ...gen14.stop import DOWN, GONE
-from ...gen14.world import Result, World
+from ...gen14.world import World
 from ..subject import Operation, Unit
+from .acts import STORES, room
 from .plug import EXTENSIONS
 
 #: What descriptors are bound to, by letter: pipes and their ends, wires with host rings, shared wires.
@@ -27,6 +27,9 @@ BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "D": ({"name": "v1"}, {"name": "v1", "mode": "NIC_SW"}),
     "E": ({"name": "p0"},),
     "F": ({"name": "p1", "flags": "NR_DO_RX_POLL"}, {"name": "p1"}),
+    # Pipes below an end of A's pipe, which lives as long as they do.
+    "P": ({"name": "x}1{2", "tx_slots": 3, "rx_slots": 4},),
+    "Q": ({"name": "x}1}2"}, {"name": "x{1{2"}),
     # Another process beside A, and one beside C and D: rings of several descriptors.
     "G": ({"name": "x{1", "mode": "ONE_NIC", "ringid": 1}, {"name": "x{1"}),
     "H": (
@@ -40,19 +43,10 @@ for extension in EXTENSIONS:
     if clash := BINDINGS.keys() & extension.bindings:
         raise ValueError(f"{extension.name}: descriptors {sorted(clash)} are another chapter's")
     BINDINGS |= extension.bindings
-#: Whose descriptor it is; the others are the main process's.
-PROCESS = {
-    "B": "other",
-    "D": "other",
-    "F": "other",
-    "G": "third",
-    "H": "third",
-    "O": "third",
-    "R": "other",
-    "I": "third",
-}
 #: Pairs of rings on a wire: slots of the one end's transmit rings are those of the other's receive rings.
 SIZES = (3, 4, 5, 6)
+#: Descriptors of a machine that does not have all.
+FEW = 7
 _U32 = (0, 1, 2, 3, 4, 5, 2**31, 2**32 - 1)
 
 
@@ -71,7 +65,9 @@ def header(rng: Random) -> dict[str, Any]:
         {"name": "p0", "peer": "p1", "tx_slots": c, "rx_slots": d, "driver": "veth"},
         {"name": "p1", "peer": "p0", "tx_slots": d, "rx_slots": c, "driver": "veth"},
     ]
-    made = {"profile": rng.choice(("good", "wild")), "config": {"ports": ports}}
+    made: dict[str, Any] = {"profile": rng.choice(("good", "wild")), "config": {"ports": ports}}
+    # Every other machine has a few of the descriptors only: there is met what takes many steps of the same.
+    made["letters"] = sorted(FDS if rng.random() < 0.5 else rng.sample(FDS, FEW))
     for extension in EXTENSIONS:
         extension.header(made, rng)
     return made
@@ -116,11 +112,11 @@ def exists(world: World, op: str, args: dict[str, Any]) -> bool:
     return True
 
 
-def draw(world: World, profile: str, rng: Random) -> Unit:
-    """The next unit; weights by repetition."""
-    kinds = _KINDS + (["scribble"] * 6 if profile == "wild" else [])
+def draw(world: World, profile: str, letters: Sequence[str], rng: Random) -> Unit:
+    """The next unit, of one of these descriptors; weights by repetition."""
+    kinds = _KINDS + (["scribble", "long"] * 5 + ["spoil"] * 2 if profile == "wild" else [])
     while True:
-        fd, kind = rng.choice(FDS), rng.choice(kinds)
+        fd, kind = rng.choice(letters), rng.choice(kinds)
         special = _SPECIAL.get(kind)
         unit = special(world, fd, rng) if special else _unit(world, fd, kind, rng)
         if unit:
@@ -132,12 +128,12 @@ _KINDS += (
     ["overlap", "link", "reset"]
     + ["frame"] * 4
     + ["tau"] * 3
-    + ["frames", "forward", "close", "close", "unbound", "exit"]
+    + ["frames", "forward", "forward", "close", "close", "unbound", "exit"]
     + ["bind"] * 3
+    + ["bridge"] * 2
 )
 FDS = tuple(BINDINGS)
 _SPECIAL = {kind: draw for extension in EXTENSIONS for kind, draw in extension.kinds.items()}
-_OPERATIONS = {op: make for extension in EXTENSIONS for op, make in extension.operations.items()}
 _KINDS += [kind for extension in EXTENSIONS for kind in extension.kinds for _ in range(extension.weight)]
 
 
@@ -177,8 +173,8 @@ def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
         return (("close", {"fd": fd}),) if rng.random() < 0.5 else ()
     if kind in ("txsync", "rxsync"):
         return ((kind, {"fd": fd, "choose": choose}),)
-    if kind == "overlap":  # another call of the same descriptor comes while a sync is half done
-        inner = rng.choice(("txsync", "rxsync", "poll"))
+    if kind == "overlap":  # another call, or an interrupt, comes while a sync is half done
+        inner = rng.choice(("txsync", "rxsync", "poll", "tau"))
         events = rng.choice((["in"], ["out"], ["in", "out"]))
         t = rng.choice(("tx", "rx"))
         return (("overlap", {"fd": fd, "t": t, "op": inner, "events": events, "choose": choose}),)
@@ -187,7 +183,46 @@ def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
         return (("poll", {"fd": fd, "events": events, "choose": choose}),)
     if kind == "forward":
         return (("forward", {"fd": fd}),)
+    if kind == "bridge":
+        return _bridge(world, fd, rng)
     return _store(world, fd, kind, rng)
+
+
+def _spoil(world: World, fd: str, ring: str, rng: Random) -> Unit:
+    """The next two slots of a ring name buffers or memory there is not, and are synced."""
+    r = world.ring(fd, ring)
+    if r.head >= r.num_slots or not room(r):
+        return ()
+    first, second = rng.choice(
+        (
+            ({"buf_idx": 2**31}, {"buf_idx": 0}),
+            ({"flags": api14.NS_MOREFRAG}, {"flags": api14.NS_INDIRECT}),
+            ({"flags": api14.NS_INDIRECT}, {"flags": 0}),
+        )
+    )
+    index, choose = {"fd": fd, "ring": ring, "index": r.head}, rng.randrange(1 << 30)
+    behind = {**index, "index": (r.head + 1) % r.num_slots}
+    slots: Unit = (("slot", {**index, "set": first}), ("slot", {**behind, "set": second}))
+    if ring[0] == "t":
+        sent = {"fd": fd, "ring": ring, "count": 2, "len": 60, "flags": 0}
+        return (*slots, ("put", sent), ("txsync", {"fd": fd, "choose": choose}))
+    released = {"fd": fd, "ring": ring, "count": 2, "see": 0}
+    return (*slots, ("release", released), ("rxsync", {"fd": fd, "choose": choose}))
+
+
+def _bridge(world: World, fd: str, rng: Random) -> Unit:
+    """A frame comes to a port with host rings, and its application passes on what is there."""
+    s = world.system()
+    name = next(s.files[file].adapter for (_, held), file in s.holders.items() if held == fd)
+    if name not in ("v0", "v1") or not any(s.krings[f"{name}:{ring}"].host for ring in world.rings(fd)):
+        return ()
+    frame = {"port": name, "side": rng.choice(("wire", "host", "host")), "bytes": 60}
+    unit: list[Operation] = [("frame", frame), ("rxsync", {"fd": fd}), ("forward", {"fd": fd})]
+    for ring in world.rings(fd):
+        if ring[0] == "r":
+            unit.append(("release", {"fd": fd, "ring": ring, "count": rng.randint(1, 3), "see": 0}))
+    unit.append(rng.choice((("rxsync", {"fd": fd}), ("poll", {"fd": fd, "events": ["in"]}))))
+    return tuple((op, {**args, "choose": rng.randrange(1 << 30)}) for op, args in unit)
 
 
 def _store(world: World, fd: str, kind: str, rng: Random) -> Unit:
@@ -195,19 +230,23 @@ def _store(world: World, fd: str, kind: str, rng: Random) -> Unit:
     tx = [r for r in world.rings(fd) if r[0] == "t"]
     if kind == "exchange":
         return (("exchange", {"fd": fd, "rx": rng.choice(rx), "tx": rng.choice(tx)}),) if rx and tx else ()
-    if kind == "put" and tx:
+    if kind in ("put", "long") and tx:
         flags = rng.choice((0, 0, 0, api14.NS_MOREFRAG, api14.NS_REPORT))
-        length = rng.choice((10, 14, 60, 1514, 1516))
+        length = rng.choice((10, 14, 60, 1514, 1516) if kind == "put" else (2048, 2049, 65535))
         args = {"fd": fd, "ring": rng.choice(tx), "count": rng.randint(0, 6), "len": length, "flags": flags}
         return (("put", args),)
     if kind == "release" and rx:
         see = rng.randint(0, 2)
         return (("release", {"fd": fd, "ring": rng.choice(rx), "count": rng.randint(0, 6), "see": see}),)
+    if kind == "spoil" and rx + tx:
+        return _spoil(world, fd, rng.choice(rx + tx), rng)
     if kind == "scribble" and rx + tx:
         ring = rng.choice(rx + tx)
         n = world.ring(fd, ring).num_slots
-        word = rng.choice(("head", "cur", "tail", "flags", "buf_idx", "len", "slot_flags"))
+        word = rng.choice(("head", "cur", "tail", "flags", "buf_idx", "buf_idx", "len", "slot_flags"))
         value = rng.choice((*_U32, n - 1, n))
+        if word == "slot_flags":
+            value = rng.choice((*_U32, api14.NS_INDIRECT, api14.NS_INDIRECT | api14.NS_MOREFRAG))
         if word in ("head", "cur", "tail", "flags"):
             return (("ring", {"fd": fd, "ring": ring, "set": {word: value}}),)
         if word == "len":
@@ -216,124 +255,3 @@ def _store(world: World, fd: str, kind: str, rng: Random) -> Unit:
         made = {name: value % 2**16 if name == "flags" else value}
         return (("slot", {"fd": fd, "ring": ring, "index": rng.randrange(n), "set": made}),)
     return ()
-
-
-# --- making them --------------------------------------------------------------------------------
-
-
-def _room(r: Any) -> int:
-    """Slots from head to tail, 0 when the words make no sense."""
-    return (r.tail - r.head) % r.num_slots if max(r.tail, r.head) < r.num_slots else 0
-
-
-def _put(world: World, args: dict[str, Any]) -> None:
-    r = world.ring(args["fd"], args["ring"])
-    for _ in range(min(args["count"], _room(r))):
-        slot = r.slot[r.head]
-        slot.len = args["len"]
-        slot.flags |= args["flags"]
-        r.head = r.cur = (r.head + 1) % r.num_slots
-
-
-def _release(world: World, args: dict[str, Any]) -> None:
-    r = world.ring(args["fd"], args["ring"])
-    if max(r.tail, r.head) < r.num_slots:
-        r.head = (r.head + min(args["count"], _room(r))) % r.num_slots
-        r.cur = (r.head + min(args["see"], _room(r))) % r.num_slots
-
-
-def _exchange(world: World, args: dict[str, Any]) -> None:
-    """Zero copy: the first received buffer for that of the first free transmit slot."""
-    rx, tx = world.ring(args["fd"], args["rx"]), world.ring(args["fd"], args["tx"])
-    if _room(rx) and _room(tx):
-        a, z = rx.slot[rx.head], tx.slot[tx.head]
-        a.buf_idx, z.buf_idx = z.buf_idx, a.buf_idx
-        a.flags |= api14.NS_BUF_CHANGED
-        z.flags |= api14.NS_BUF_CHANGED
-
-
-def _forward(world: World, args: dict[str, Any]) -> None:
-    """Mark everything received to be passed on between host and wire."""
-    for name in world.rings(args["fd"]):
-        r = world.ring(args["fd"], name)
-        if name[0] == "r":
-            r.flags = api14.NR_FORWARD
-            for i in range(_room(r)):
-                r.slot[(r.head + i) % r.num_slots].flags |= api14.NS_FORWARD
-
-
-def _ring(world: World, args: dict[str, Any]) -> None:
-    for word, value in args["set"].items():
-        setattr(world.ring(args["fd"], args["ring"]), word, value)
-
-
-def _slot(world: World, args: dict[str, Any]) -> None:
-    for word, value in args["set"].items():
-        setattr(world.ring(args["fd"], args["ring"]).slot[args["index"]], word, value)
-
-
-#: The application's own stores: nothing else happens.
-STORES = {
-    "put": _put,
-    "release": _release,
-    "exchange": _exchange,
-    "forward": _forward,
-    "ring": _ring,
-    "slot": _slot,
-}
-
-
-def _overlap(world: World, args: dict[str, Any], choose: Choose) -> Result:
-    """A sync that is half done when another call of the same descriptor is made; both calls' rules."""
-    begun = world.begin_sync(args["fd"], args["t"], choose, PROCESS.get(args["fd"], "main"))
-    if isinstance(begun, Result):
-        return begun
-    inner = make(world, args["op"], args)
-    done = begun.finish()
-    return replace(done, fired=(*inner.fired, *done.fired))
-
-
-#: Operations that put no buffer anywhere: where buffers are need not be looked at after them.
-MOVE_NO_BUFFERS = frozenset({"put", "release", "open", "frame", "frames", "tau", "link"})
-
-
-def make(world: World, op: str, args: dict[str, Any]) -> Any:
-    """Make one operation; a :class:`~...gen14.result.Result` for calls, ``None`` for stores."""
-    if op in STORES:
-        STORES[op](world, args)
-        return None
-    choose = seeded(args.get("choose", 0))
-    if op in _OPERATIONS:
-        return _OPERATIONS[op](world, args, choose)
-    actor = PROCESS.get(args.get("fd", ""), "main")
-    match op:
-        case "open":
-            return world.open(args["fd"], actor)
-        case "close":
-            return world.close(args["fd"], actor)
-        case "exit":
-            return world.exit(args["process"])
-        case "register":
-            return world.register(args["fd"], args["fields"], choose, actor)
-        case "txsync":
-            return world.txsync(args["fd"], choose, actor)
-        case "rxsync":
-            return world.rxsync(args["fd"], choose, actor)
-        case "poll":
-            return world.poll(args["fd"], frozenset(args["events"]), choose, actor)
-        case "overlap":
-            return _overlap(world, args, choose)
-        case "link":
-            return world.link(args["port"], args["up"], choose)
-        case "detach":
-            return world.detach(args["port"], choose)
-        case "reset":
-            return world.reset(args["port"], choose)
-        case "frame":
-            return world.frame(args["port"], args["side"], bytes(args["bytes"]), choose)
-        case "tau":
-            return world.tau(choose)
-        case "frames":
-            world.frames(args["port"], args["side"])
-            return None
-    raise ValueError(f"there is no operation {op}")

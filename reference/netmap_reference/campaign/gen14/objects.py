@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from netmap_spec import invariants
@@ -25,9 +26,14 @@ _FROM_PAGE = {"in": poll.LOCK_FREE_RX, "out": poll.LOCK_FREE_TX}
 _WAYS = {"in": ("rx", frozenset({"in", "rdnorm"})), "out": ("tx", frozenset({"out", "wrnorm"}))}
 
 
-def kring(k: KringState) -> Found:
-    """The kernel's positions of one ring are in order, and its device's offset inside the ring."""
-    p = k.pos
+def kring(s: System, k: KringState) -> Found:
+    """The kernel's positions of one ring are in order, and its device's offset inside the ring.
+
+    Syncs of a monitor whose port has left fail, so its tail is not published any more.
+    """
+    p, na = k.pos, s.adapters[k.adapter]
+    if na.kind == "monitor" and not na.parent:
+        p = replace(p, rtail=p.hwtail)
     if p.n == 0 and k.ring < 0:
         return  # a direction that a null port was asked no slots for
     if not invariants.kring_order(p.n, p.hwcur, p.hwtail, p.rhead, p.rcur, p.rtail):

@@ -52,6 +52,7 @@ BINDINGS: dict[str, tuple[dict[str, Any], ...]] = {
         {"name": LASTING, "flags": "NR_ACCEPT_VNET_HDR"},
         {"name": ON_SWITCH, "flags": "NR_ACCEPT_VNET_HDR"},
         _port("a"),
+        {"name": f"{SWITCH}:a"},
         {"name": "vale0"},
         {"name": f"{SWITCH}:v0"},
     ),
@@ -88,7 +89,8 @@ def _draw_send(world: World, fd: str, rng: Random) -> Unit:
 
 
 def _draw_request(world: World, fd: str, rng: Random) -> Unit:
-    if not any(held == fd for _, held in world.system().holders):
+    s = world.system()
+    if not any(held == fd for _, held in s.holders):
         return ()
     header = {"name": f"{SWITCH}:{rng.choice('abc')}", "hdr_len": rng.choice((0, 0, 10, 12, 11))}
     request, fields = rng.choice(
@@ -106,6 +108,9 @@ def _draw_request(world: World, fd: str, rng: Random) -> Unit:
     )
     made = {"fd": fd, "request": request, "fields": fields, "choose": rng.randrange(1 << 30)}
     unit: tuple[Operation, ...] = (("vale-request", made),)
+    if request == "PORT_HDR_SET" and rng.random() < 0.2 and not any(held == "W" for _, held in s.holders):
+        unknowing = {"fd": "W", "fields": _port(rng.choice("abc"), flags=0), "choose": rng.randrange(1 << 30)}
+        unit = (*unit, ("open", {"fd": "W"}), ("register", unknowing))
     if request == "VALE_NEWIF" and rng.random() < 0.7:
         attach = {**made, "request": "VALE_ATTACH", "fields": {"name": ON_SWITCH}}
         unit = (*unit, ("vale-request", attach))

@@ -146,12 +146,23 @@ def transmit(
     i = na.rx_rings + wire.pick(choose, "host.rx-ring", port, 0, na.host_rx_rings - 1, "ring")
     k = s.krings[ring_name(port, RX, i)]
     size = slot_size(k.offset, bind.allocator(s, port).buf_size, True, switches)
-    if len(data) > size.state:
-        return [*size.fired, TOO_LONG], k.name
-    if distance(k.pos.hwcur, k.pos.hwtail, k.pos.n) + len(k.queue) >= k.pos.n - 1:
-        return [QUEUE_FULL], k.name
-    bind.put(s, replace(k, queue=(*k.queue, data)))
-    return [QUEUED], k.name
+    room = k.pos.n - 1 - distance(k.pos.hwcur, k.pos.hwtail, k.pos.n) - len(k.queue)
+    step = host_queue(len(data), size.state, room)
+    if step.state:
+        bind.put(s, replace(k, queue=(*k.queue, data)))
+    return [*size.fired, *step.fired], k.name
+
+
+def host_queue(length: int, size: int, room: int) -> Step[bool]:
+    """Does a frame of ``length`` bytes wait for the host receive ring, whose slots take ``size`` bytes each?
+
+    ``room`` slots are free and not spoken for; 0 or less: none is.
+    """
+    if length > size:
+        return Step(False, (TOO_LONG,))
+    if room <= 0:
+        return Step(False, (QUEUE_FULL,))
+    return Step(True, (QUEUED,))
 
 
 def goes_up(slot: Slot, force: bool, buf_size: int) -> Step[bool]:
@@ -195,11 +206,12 @@ def host_import(
     """
     region, at, a = s.regions[s.adapters[k.adapter].mem], bind.ring_at(s, k), bind.allocator(s, k.adapter)
     size = slot_size(k.offset, a.buf_size, True, switches)
-    queue = tuple(data for data in k.queue if len(data) <= size.state)
+    queue = k.queue
+    if any(len(data) > size.state for data in queue):
+        fired.append(TOO_LONG)
+        queue = tuple(data for data in queue if len(data) <= size.state)
     if queue:
         fired.extend(size.fired)
-    if queue != k.queue:
-        fired.append(TOO_LONG)
     taken, rest = queue[:room], queue[room:]
     i = start
     for data in taken:

@@ -381,10 +381,11 @@ def watched_notify(ring: str, own: Own, switches: frozenset[str] = CONTRACT) -> 
     """A receive ring with copy monitors is told of something new: look at once, so that they see it before
     its application does; then wake as always.
 
-    A ring that is being synced is looked at by that sync. As written (BUSY_SLEEPS) nobody is woken then.
+    A ring that is being synced is looked at by that sync, one that is stopped by nobody. As written
+    (BUSY_SLEEPS) nobody is woken then.
     """
-    free = yield Do("tryget", (ring,))
-    if not free:
+    got = yield Do("tryget", (ring,))
+    if got is not True:
         if BUSY_SLEEPS in switches:
             yield Fired(BUSY_ASLEEP)
             return False
