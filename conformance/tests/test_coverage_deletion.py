@@ -132,7 +132,7 @@ def test_every_rule_of_the_model_can_be_deleted(generation: str) -> None:
             if name.split(".")[0] != module.split(".")[0]:
                 continue
             tree = copies.tree(name)
-            names = deletion.mentions(tree, constant, module.split(".")[-1], name == module)
+            names = deletion.mentions(tree, constant, module, name == module)
             if not names:
                 continue
             made, count = deletion.delete(tree, names, deletion.switch_of(copies.tree(module), constant))

@@ -39,10 +39,6 @@ UNSEEN = {
     "14/lease/publish/empty-packets": "needs two senders to one ring at the same instant",
     "14/lease/publish/later-ones-too": "needs two senders to one ring at the same instant",
     "14/lease/publish/not-yet": "needs two senders to one ring at the same instant",
-    "14/memory/obj_free/already-free": "inside close, whose fired rules do not list it",
-    "14/memory/obj_free/freed": "inside close, whose fired rules do not list it",
-    "14/memory/obj_free/no-such-object": "inside close, whose fired rules do not list it",
-    "14/memory/page/beyond": "no mapping begins there: 14/mmap/beyond refuses it first",
     "14/monitor/notify/busy": "needs news during a sync of the ring; the effect explorer has one",
     "14/wire/completed": "a move of the environment: the oracle judges what it leads to",
 }

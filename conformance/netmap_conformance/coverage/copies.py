@@ -110,7 +110,7 @@ def without(rule: str) -> tuple[dict[str, CodeType], int]:
     for name in files():
         if name.split(".")[0] != generation:
             continue
-        names = deletion.mentions(tree(name), constant, module.split(".")[-1], name == module)
+        names = deletion.mentions(tree(name), constant, module, name == module)
         if names:
             made, count = deletion.delete(tree(name), names, switch)
             if count:

@@ -74,15 +74,17 @@ def constants(tree: ast.Module) -> dict[str, str]:
 
 
 def mentions(tree: ast.Module, constant: str, module: str, own: bool) -> Names:
-    """How a module can name the constant of ``module`` (its last name): defined, imported, or qualified."""
+    """How a module can name the constant of ``module``: defined, imported, or qualified; also by way of the
+    packages that ``module`` is in, which may show it as their own."""
     names = Names({constant} if own else set())
+    homes = module.split(".")[1:] or [module]
     for node in ast.walk(tree):
         if not isinstance(node, ast.ImportFrom):
             continue
         for alias in node.names:
-            if (node.module or "").split(".")[-1] == module and alias.name == constant:
+            if (node.module or "").split(".")[-1] in homes and alias.name == constant:
                 names.plain.add(alias.asname or alias.name)
-            elif alias.name == module:
+            elif alias.name in homes:
                 names.qualified.add((alias.asname or alias.name, constant))
     return names
 

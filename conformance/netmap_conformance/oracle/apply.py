@@ -203,8 +203,8 @@ def _param(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     """A module parameter is set, or read: what was set last comes back."""
     name = str(call.args["name"])
     result = _parameter(c, name, str(call.args["value"])) if "value" in call.args else Result()
-    read = c.world.read_parameter(name)
-    return replace(read, outcome=result.outcome, fired=(*result.fired, *read.fired))
+    read = c.world.read_parameter(name) if result.outcome.ok else result
+    return replace(read, fired=tuple(dict.fromkeys((*result.fired, *read.fired))))
 
 
 def _parameter(c: Candidate, name: str, value: str) -> Result:

@@ -284,8 +284,7 @@ class ReferenceTarget(Api14Target):
                 result = self._world.sysctl(name, int(str(call.args["value"]), 0))
             except ValueError:
                 raise TargetError(f"reference: {call.args['value']} is not a number", status=2) from None
-        value = self._world.parameter(name)
-        return self._done(call, replace(result, out={} if value is None else {"value": str(value)}))
+        return self._done(call, self._world.read_parameter(name) if result.outcome.ok else result)
 
     def sys_fail(self, call: Call) -> Return:
         """Only arms the failure: it happens in the next request."""

@@ -85,8 +85,7 @@ def pool_body(p: Proof, obj_malloc: Call, obj_free: Call, take: Call, free_many:
             )
             cases.goal(
                 "the rule says what it was",
-                ("already-free" in step.fired[0], "no-such" in step.fired[0])
-                == (index < _TOTAL and index not in used, index >= _TOTAL),
+                step.fired == ((memory.FREED,) if index in used else (memory.NOT_TAKEN,)),
             )
         for count in range(_TOTAL + 2):
             cases.case(used=sorted(used), count=count)
@@ -100,7 +99,7 @@ def pool_body(p: Proof, obj_malloc: Call, obj_free: Call, take: Call, free_many:
             cases.case(used=sorted(used), back=back)
             cases.goal(
                 "several are given back, nothing beyond the pool",
-                free_many(pool, back).used == used - set(back),
+                free_many(pool, back).state.used == used - set(back),
             )
         cases.goal(
             "free and used make up the pool",
@@ -131,8 +130,7 @@ obligation(
         memory.EXHAUSTED,
         memory.TOO_LARGE,
         memory.FREED,
-        memory.FREED_TWICE,
-        memory.FREED_WILD,
+        memory.NOT_TAKEN,
     ),
 )(pool_body)
 
@@ -299,11 +297,12 @@ def extra_body(p: Proof, extra_alloc: Callable[..., Any], extra_free: Callable[.
             while 2 <= at < _TOTAL + 2 and at in a.buf_pool.used and at not in walked:
                 walked.add(at)
                 at = nexts[at - 2]
-            if 2 <= at < _TOTAL + 2:  # one that is free already is looked at, and the walk ends
-                at = 0 if at in walked else nexts[at - 2] if at - 2 < len(nexts) else 0
+            known = 2 <= at < _TOTAL + 2
             cases.goal("nothing beyond the pool is written", region.read(beyond, 4) == b"keep")
             cases.goal(
-                "a chain that does not end in 0 is told", (memory.BROKEN_OFF in step.fired) == (at != 0)
+                "a chain that does not end in 0 is told, and how it ends",
+                (memory.BROKEN_OFF in step.fired) == known,
+                (memory.NO_BUFFER in step.fired) == (at != 0 and not known),
             )
             cases.goal(
                 "what the chain names is freed up to its end or its first fault",
@@ -328,7 +327,7 @@ obligation(
     control=Control("nothing comes back", memory.extra_alloc, lambda a, region, head: Step(a)),
     bounds="""Every pool of five buffers; chains that a hostile application made of three buffers, with every
     link inside, outside, reserved and back.""",
-    rules=(memory.EXTRA, memory.EXTRA_SHORT, memory.RETURNED, memory.BROKEN_OFF),
+    rules=(memory.EXTRA, memory.EXTRA_SHORT, memory.RETURNED, memory.BROKEN_OFF, memory.NO_BUFFER),
 )(extra_body)
 
 

@@ -257,7 +257,9 @@ def rings_delete(s: System, name: str, fired: list[str]) -> None:
         a = s.allocators[na.mem]
         if not k.fake:
             slots = memory.read_slots(s.regions[na.mem], ring_at(s, k), k.pos.n)
-            a = replace(a, buf_pool=memory.free_many(a.buf_pool, (x.buf_idx for x in slots if x.buf_idx > 1)))
+            back = memory.free_many(a.buf_pool, (x.buf_idx for x in slots if x.buf_idx > 1))
+            a = replace(a, buf_pool=back.state)
+            fired.extend(back.fired)
         a = replace(a, ring_pool=memory.obj_free(a.ring_pool, k.ring).state)
         s.allocators[na.mem] = a
         put(s, replace(k, ring=-1))

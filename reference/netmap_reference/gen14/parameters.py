@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..core.outcome import NotModelled
+from ..core.outcome import NotModelled, errno
 from ..core.step import rule
 from . import memory
 from .memory import Pairs
@@ -22,6 +22,7 @@ MEM2_C = memory.MEM2_C
 PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
 
 SET = rule("14/parameters/set", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
+NO_PARAMETER = rule("14/parameters/unknown", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
 READ = rule("14/parameters/read", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
 GLOBAL = rule("14/parameters/global-region", clause="14.memory.reconfigured", source=f"{MEM2_C}:627-651")
 PRIVATE = rule("14/parameters/private-regions", clause="14.memory.private", source=f"{MEM2_C}:640-645")
@@ -48,14 +49,24 @@ INERT_NAMES = frozenset(
 )
 #: Those that change something this model does not have, and the value with which they do not.
 NEUTRAL = {"fwd": 0, "generic_ringsize": 1024, "generic_rings": 1, "max_bridges": 8}
+#: All that can be stored.
+KNOWN = (
+    frozenset({"admode", "no_timestamp", "bridge_batch"})
+    | _MEMORY.keys()
+    | {f"priv_{name}" for name in _MEMORY}
+    | INERT_NAMES
+    | NEUTRAL.keys()
+)
 
 
 def set_parameter(s: System, name: str, value: int) -> Result:
-    """Store a module parameter. It always succeeds.
+    """Store a module parameter. ENOENT for one that the module does not have, and for nothing else.
 
     ``admode`` outside 0..2 counts as 0 when a port is opened next. Raises :class:`NotModelled` for a
     parameter whose effect this model does not have.
     """
+    if name not in KNOWN:
+        return Result(errno("ENOENT"), (NO_PARAMETER,))
     fired = [SET]
     if name == "admode":
         s.params = replace(s.params, admode=value if 0 <= value <= 2 else 0)
@@ -80,9 +91,12 @@ def set_parameter(s: System, name: str, value: int) -> Result:
 
 
 def read(s: System, name: str) -> Result:
-    """Look at a module parameter: ``out`` has what was stored last as ``value``, if anything was."""
+    """Look at a module parameter: ``out`` has what was stored last as ``value``, if anything was. ENOENT for one
+    that the module does not have."""
     value = parameter(s, name)
-    return Result(fired=(READ,), out={} if value is None else {"value": str(value)})
+    if name in KNOWN:
+        return Result(fired=(READ,), out={} if value is None else {"value": str(value)})
+    return Result(errno("ENOENT"), (NO_PARAMETER,))
 
 
 def parameter(s: System, name: str) -> int | None:

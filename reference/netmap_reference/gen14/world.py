@@ -252,13 +252,16 @@ class World(CsbCalls):
             return Result(errno("EINVAL"), (MMAP_UNBOUND,))
         a = self._allocator(f)
         length = a.memsize if length is None else (length + PAGE - 1) // PAGE * PAGE
-        if length == 0 or offset % PAGE or offset < 0 or offset + length > a.memsize:
+        if length == 0 or offset % PAGE or offset < 0:
             return Result(errno("EINVAL"), (MMAP_BEYOND,))
-        page = memory.page_of(offset, a.pools, a.external is not None, self.switches)
-        if page.state == -1:
-            return Result(errno("EINVAL"), (*page.fired, MMAP_BEYOND))
+        fired: list[str] = []
+        for at in dict.fromkeys((offset, offset + length - PAGE)):
+            page = memory.page_of(at, a.pools, a.external is not None, self.switches)
+            fired.extend(page.fired)
+            if page.state == -1:
+                return Result(errno("EINVAL"), (*fired, MMAP_BEYOND))
         self._s.mapped[actor, fd] = file
-        return Result(fired=(MMAP, *page.fired))
+        return Result(fired=(MMAP, *fired))
 
     def munmap(self, fd: str, actor: str = "main") -> Result:
         """Give up a mapping; an open file whose last descriptor was closed before goes with it."""

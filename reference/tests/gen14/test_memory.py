@@ -115,7 +115,7 @@ def test_taking_many_is_taking_one_by_one() -> None:
 
 @pytest.mark.parametrize(
     ("index", "used", "rule"),
-    [(1, {0}, memory.FREED), (2, {0, 1}, memory.FREED_TWICE), (8, {0, 1}, memory.FREED_WILD)],
+    [(1, {0}, memory.FREED), (2, {0, 1}, memory.NOT_TAKEN), (8, {0, 1}, memory.NOT_TAKEN)],
 )
 def test_freeing(index: int, used: set[int], rule: str) -> None:
     step = memory.obj_free(ObjPool(64, 8, frozenset({0, 1})), index)

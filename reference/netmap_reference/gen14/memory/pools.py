@@ -8,7 +8,7 @@ are not neighbours are *invalid* and never given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from ...core.memory import PAGE
@@ -31,8 +31,7 @@ TAKEN = rule("14/memory/obj_malloc/lowest", clause=_POOL, source=f"{MEM2_C}:1037
 EXHAUSTED = rule("14/memory/obj_malloc/none-left", clause=_POOL, source=f"{MEM2_C}:1030-1033")
 TOO_LARGE = rule("14/memory/obj_malloc/too-large", clause=_POOL, source=f"{MEM2_C}:1025-1028")
 FREED = rule("14/memory/obj_free/freed", clause=_POOL, source=f"{MEM2_C}:1081-1085")
-FREED_TWICE = rule("14/memory/obj_free/already-free", clause=_POOL, source=f"{MEM2_C}:1076-1080")
-FREED_WILD = rule("14/memory/obj_free/no-such-object", clause=_POOL, source=f"{MEM2_C}:1072-1075")
+NOT_TAKEN = rule("14/memory/obj_free/not-allocated", clause=_POOL, source=f"{MEM2_C}:1072-1080")
 SHORT = rule("14/memory/finalize/short", clause="14.memory.short", source=f"{MEM2_C}:1447-1470")
 EMPTY = rule("14/memory/finalize/none", clause="14.memory.short", source=f"{MEM2_C}:425-431")
 
@@ -80,12 +79,12 @@ def config_pool(num: int, size: int, limits: Limits) -> Step[ObjPool]:
     is outside ``limits`` or no such cluster exists. Source: netmap_config_obj_allocator.
     """
     nothing = ObjPool(0, 0)
+    entries = clusters = 1
     objsize = size + (LINE - size % LINE) % LINE
     if objsize < limits.minsize or objsize > limits.maxsize or size >= MAX_CLUSTER:
         return Step(nothing, (CONFIG_SIZE,), errno("EINVAL"))
     if num < limits.nummin or num > limits.nummax:
         return Step(nothing, (CONFIG_NUM,), errno("EINVAL"))
-    entries = 1
     while entries * objsize % PAGE != 0:
         entries += 1
         if entries * objsize > MAX_CLUSTER:
@@ -120,9 +119,9 @@ def obj_malloc(pool: ObjPool, length: int, start: int = 0) -> Step[Taken]:
 
     ENOMEM when ``length`` bytes do not fit an object or none is free. Source: netmap_obj_malloc.
     """
+    index = start
     if length > pool.objsize:
         return Step(Taken(pool, -1), (TOO_LARGE,), errno("ENOMEM"))
-    index = start
     while index in pool.used or index in pool.invalid:
         index += 1
     if index >= pool.objtotal:
@@ -149,18 +148,28 @@ def take(pool: ObjPool, count: int) -> TakenMany:
     return TakenMany(replace(pool, used=pool.used.union(indices)), tuple(indices))
 
 
-def obj_free(pool: ObjPool, index: int) -> Step[ObjPool]:
-    """Give an object back; an index that is not one, or is free already, changes nothing.
+def freed(used: Collection[int], index: int) -> Step[bool]:
+    """Does object ``index`` become free when it is given back? Not when it is no object, or free already.
 
     Source: netmap_obj_free.
     """
-    if index >= pool.objtotal:
-        return Step(pool, (FREED_WILD,))
-    if index not in pool.used:
-        return Step(pool, (FREED_TWICE,))
-    return Step(replace(pool, used=pool.used - {index}), (FREED,))
+    if index not in used:
+        return Step(False, (NOT_TAKEN,))
+    return Step(True, (FREED,))
 
 
-def free_many(pool: ObjPool, indices: Iterable[int]) -> ObjPool:
-    """:func:`obj_free` folded over ``indices``."""
-    return replace(pool, used=pool.used.difference(i for i in indices if i < pool.objtotal))
+def obj_free(pool: ObjPool, index: int) -> Step[ObjPool]:
+    """Give an object back; what is not allocated changes nothing."""
+    step = freed(pool.used, index)
+    return Step(replace(pool, used=pool.used - {index}) if step.state else pool, step.fired)
+
+
+def free_many(pool: ObjPool, indices: Iterable[int]) -> Step[ObjPool]:
+    """:func:`obj_free` folded over ``indices``; each rule is told once."""
+    left, fired = set(pool.used), dict[str, None]()
+    for index in indices:
+        step = freed(left, index)
+        fired |= dict.fromkeys(step.fired)
+        if step.state:
+            left.discard(index)
+    return Step(replace(pool, used=frozenset(left)), tuple(fired))

@@ -12,14 +12,17 @@ from ...core.memory import Region
 from ...core.step import Step, rule
 from ..ring import Slot
 from .allocator import Allocator
-from .pools import MEM2_C, free_many, take
+from .pools import MEM2_C, RESERVED, freed, take
 
 _EXTRA = "14.memory.extra-buffers"
 EXTRA = rule("14/memory/extra_alloc/chain", clause=_EXTRA, source=f"{MEM2_C}:1138-1162")
 EXTRA_SHORT = rule("14/memory/extra_alloc/cut", clause=_EXTRA, source=f"{MEM2_C}:1150-1154")
 RETURNED = rule("14/memory/extra_free/chain", clause="14.memory.extra-returned", source=f"{MEM2_C}:1164-1180")
 BROKEN_OFF = rule(
-    "14/memory/extra_free/broken-off", clause="14.memory.extra-wild", source=f"{MEM2_C}:1173-1182"
+    "14/memory/extra_free/broken-off", clause="14.memory.extra-wild", source=f"{MEM2_C}:1178-1179"
+)
+NO_BUFFER = rule(
+    "14/memory/extra_free/no-buffer", clause="14.memory.extra-wild", source=f"{MEM2_C}:1173,1181-1182"
 )
 
 _SLOT = struct.Struct("<IHHQ")
@@ -56,12 +59,14 @@ def extra_alloc(a: Allocator, region: Region, count: int) -> Step[tuple[Allocato
     chain descends and ends with 0. Source: netmap_extra_alloc.
     """
     taken = take(a.buf_pool, count)
-    head = 0
+    head, got, fired = 0, count, [EXTRA]
+    if len(taken.indices) < count:
+        got = len(taken.indices)
+        fired.append(EXTRA_SHORT)
     for index in taken.indices:
         region.write(a.buf_offset(index), _U32.pack(head))
         head = index
-    fired = (EXTRA,) if len(taken.indices) == count else (EXTRA, EXTRA_SHORT)
-    return Step((replace(a, buf_pool=taken.pool), head, len(taken.indices)), fired)
+    return Step((replace(a, buf_pool=taken.pool), head, got), tuple(fired))
 
 
 def extra_free(a: Allocator, region: Region, head: int) -> Step[Allocator]:
@@ -70,15 +75,18 @@ def extra_free(a: Allocator, region: Region, head: int) -> Step[Allocator]:
     The first word of each buffer is put to 0. Whatever the application has stored there, the walk ends: every
     buffer is taken back once. Source: netmap_extra_free.
     """
-    pool = a.buf_pool
-    found: set[int] = set()
-    while 2 <= head < pool.objtotal:
+    left = set(a.buf_pool.used)
+    fired = [RETURNED]
+    while head != 0:
+        if head in RESERVED or head >= a.buf_pool.objtotal:
+            fired.append(NO_BUFFER)
+            break
         at = a.buf_offset(head)
-        free = head not in pool.used or head in found
-        found.add(head)
+        step = freed(left, head)
+        left.discard(head)
         head = _U32.unpack(region.read(at, 4))[0]
         region.write(at, _U32.pack(0))
-        if free:
+        if not step.state:
+            fired += (*step.fired, BROKEN_OFF)
             break
-    fired = (RETURNED,) if head == 0 else (RETURNED, BROKEN_OFF)
-    return Step(replace(a, buf_pool=free_many(pool, found)), fired)
+    return Step(replace(a, buf_pool=replace(a.buf_pool, used=frozenset(left))), tuple(fired))
