@@ -38,6 +38,8 @@ READINGS = {"2011": (CONTRACT, AS_WRITTEN), "14": (CONTRACT, LAZY, AS_WRITTEN)}
 WITHOUT = f"{AS_WRITTEN} without "
 #: The manifests whose recordings are those of a generation's code as written.
 WRITTEN = {"2011": "netmap-2011", "14": "linux-netmap"}
+#: The one that lists every deviation of the model, those of native drivers too.
+EVERYTHING = "linux-netmap-native-drivers"
 
 
 def readings(scenario: Trace) -> list[str]:
@@ -134,7 +136,7 @@ def _of_freebsd() -> list[manifests.Deviation]:
 
 def judged14(scenario: Trace, reading: str, model: ModuleType | None = None) -> Judgement:
     """Run a scenario on the model or a copy of it, judged by the oracle; as written with every deviation."""
-    name = WRITTEN["14"] if reading == AS_WRITTEN else "reference"
+    name = EVERYTHING if reading == AS_WRITTEN else "reference"
     manifest = manifests.load(name)
     if reading == FREEBSD:
         manifest = msgspec.structs.replace(manifest, deviations=_of_freebsd())

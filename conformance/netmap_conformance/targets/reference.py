@@ -8,7 +8,6 @@ that sleeps lets the environment move until it is woken or nothing moves any mor
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from typing import Any
 
 from netmap_reference.core.choice import eager

@@ -133,9 +133,9 @@ def krings_get(s: System, f: File, fired: list[str]) -> None:
         if k.exclusive or (k.users > 0 and f.exclusive):
             fired.append(EXCLUSIVE)
             raise Refused("EBUSY")
+    fired.append(SHARED)
     for k in list(selected(s, f)):
         put(s, replace(k, users=k.users + 1, exclusive=f.exclusive, pending=True))
-    fired.append(SHARED)
     failure.undo(s, "bind.users", lambda: _unbind(s, f))
 
 
@@ -292,7 +292,7 @@ def if_new(s: System, f: File, fired: list[str], switches: frozenset[str]) -> in
     if STALE_HEAD not in switches:
         nifp.ni_bufs_head = 0
     index = step.state.index
-    failure.undo(s, "bind.netmap-if", lambda: _if_undo(s, f, index, fired))
+    failure.undo(s, "bind.netmap-if", lambda: _if_undo(s, f, index, fired, switches))
     position = 0
     for t in (TX, RX):
         first, last = f.range(t)
@@ -304,9 +304,13 @@ def if_new(s: System, f: File, fired: list[str], switches: frozenset[str]) -> in
     return index
 
 
-def _if_undo(s: System, f: File, index: int, fired: list[str]) -> None:
+def _if_undo(s: System, f: File, index: int, fired: list[str], switches: frozenset[str]) -> None:
+    """Take back a netmap_if that was given no extra buffers yet; as written what it names is freed."""
     a = allocator(s, f.adapter)
-    if api14.netmap_if(s.regions[a.id], a.if_offset(index)).ni_bufs_head:
+    nifp = api14.netmap_if(s.regions[a.id], a.if_offset(index))
+    if STALE_HEAD not in switches:
+        nifp.ni_bufs_head = 0
+    elif nifp.ni_bufs_head:
         fired.append(STALE_FREED)
     if_delete(s, f, index, fired)
 

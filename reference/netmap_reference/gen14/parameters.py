@@ -91,8 +91,10 @@ def set_parameter(s: System, name: str, value: int) -> Result:
 
 
 def read(s: System, name: str) -> Result:
-    """Look at a module parameter: ``out`` has what was stored last as ``value``, if anything was. ENOENT for one
-    that the module does not have."""
+    """Look at a module parameter: ``out`` has what was stored last as ``value``, if anything was.
+
+    ENOENT for one that the module does not have.
+    """
     value = parameter(s, name)
     if name in KNOWN:
         return Result(fired=(READ,), out={} if value is None else {"value": str(value)})
