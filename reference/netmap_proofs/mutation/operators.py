@@ -2,7 +2,7 @@
 
 =============  =====================================================================
 comparison     ``<`` and ``<=`` exchanged, ``==`` and ``!=``, ``in`` and ``not in``
-constant       a number one larger, one smaller
+constant       a number one larger, one smaller; of an index 0 only larger, as the last of one is the first
 arithmetic     ``+`` and ``-`` exchanged
 conjunct       one word of an ``and`` or ``or`` left out; the two exchanged
 negation       a ``not`` left out
@@ -160,6 +160,8 @@ def _slips(root: ast.FunctionDef) -> Iterator[tuple[int, str, ast.AST, ast.AST, 
     for place, (parent, field, at) in enumerate(_walk(root)):
         node = _held(parent, field, at)
         for kind, new in _changes(node):
+            if isinstance(parent, ast.Subscript) and isinstance(new, ast.Constant) and new.value == -1:
+                continue
             shown_old, shown_new = node, new
             if isinstance(node, ast.Constant) and isinstance(parent, (ast.BinOp, ast.Compare, ast.keyword)):
                 shown_old = parent

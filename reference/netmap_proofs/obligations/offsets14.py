@@ -181,7 +181,10 @@ def stored_body(p: Proof, stored: Any, sent: Any, slot_size: Any) -> None:
     p.goal("behind an offset it takes what a device may fill", bits == 0 or length.state == offset.room)
     device = offset.room if bits else size
     p.goal("a device fills no more than it may", copies or length.state == device)
-    p.goal("what is sent begins there too", p.run(sent, offset, ptr).state == begin.state)
+    going = p.run(sent, offset, ptr)
+    p.goal("what is sent begins there too", going.state == begin.state)
+    told = (offsets.STORED_AT in begin.fired, offsets.SENT_AT in going.fired)
+    p.goal("the rules say whether there is an offset", told == (bits > 0, bits > 0))
     p.bounded(1, "paths")
 
 
