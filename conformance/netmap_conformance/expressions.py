@@ -22,6 +22,7 @@ TEXT = frozenset(
     (
         *("ring", "ring2", "fd2", "name", "request", "port", "side", "hex", "how", "prot", "flags", "mode"),
         *("events", "actor", "to", "options", "src", "dst", "at", "op", "fd", "point"),
+        *("action", "lookup", "config"),
     )
 )
 _POSITION = re.compile(r"^(?P<base>head|cur|tail|num)(?P<by>(?:[+-]\d+)*)$")

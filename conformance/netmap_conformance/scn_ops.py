@@ -26,7 +26,7 @@ FORMS = {
     "useext": "useext H",
     "read": "read H",
     "write": "write H",
-    "ioctl": "ioctl H CODE",
+    "ioctl": "ioctl H CODE [SWITCH]",
     "set": "set H RING head=… cur=… both=… tail=… flags=…",
     "slot": "slot H RING INDEX idx=… len=… flags=… ptr=…",
     "swap": "swap H RING INDEX H2 RING2 INDEX2",
@@ -60,6 +60,7 @@ FORMS = {
     "reset": "reset PORT",
     "detach": "detach PORT",
     "fail": "fail POINT [PASSES]",
+    "module": "module create|destroy|regops|update|attach|detach|told SWITCH [field=value …]",
     "settle": "settle",
     "bg": "bg NAME OP …",
     "proc": "proc NAME OP;OP …",
@@ -433,7 +434,7 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "ginfo": (_make_legacy("GINFO"), 2, 99),
     "parse": (_make_parse, 2, 99),
     "mmap": (_make_mmap, 1, 9),
-    "ioctl": (lambda w: (w[0], {"code": _code(w[1])}), 2, 2),
+    "ioctl": (lambda w: (w[0], {"code": _code(w[1]), **({"name": w[2]} if w[2:] else {})}), 2, 3),
     "set": (_make_set, 3, 9),
     "slot": (_make_slot, 4, 9),
     "swap": (_make_swap, 6, 6),
@@ -466,6 +467,7 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "fail": (
         lambda w: ("", {"point": w[0], "passes": _int(w[1], "number of passes") if len(w) > 1 else 0}), 1, 2
     ),
+    "module": (lambda w: ("", {"action": w[0], "name": w[1], **_pairs(w[2:])}), 2, 9),
     "settle": (_nothing, 0, 0),
     "join": (lambda w: ("", {"actor": w[0]}), 1, 1),
     "kill": (lambda w: ("", {"actor": w[0]}), 1, 1),

@@ -278,9 +278,17 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     ),
     "read": lambda c, call, choose, actor: c.world.read(call.fd, actor),
     "write": lambda c, call, choose, actor: c.world.write(call.fd, actor),
-    "ioctl": lambda c, call, choose, actor: c.world.ioctl(call.fd, int(call.args["code"]), actor),
+    "ioctl": lambda c, call, choose, actor: c.world.ioctl(
+        call.fd, int(call.args["code"]), actor, str(call.args.get("name", ""))
+    ),
     "sysctl": lambda c, call, choose, actor: _parameter(c, str(call.args["name"]), str(call.args["value"])),
     "fail": lambda c, call, choose, actor: c.world.fail(str(call.args["point"]), int(call.args["passes"])),
+    "module": lambda c, call, choose, actor: c.world.module(
+        str(call.args["action"]),
+        str(call.args["name"]),
+        {k: v for k, v in call.args.items() if k not in ("action", "name")},
+        choose,
+    ),
     "csbset": lambda c, call, choose, actor: c.world.csbset(
         call.fd, int(call.args["index"]), {k: v for k, v in call.args.items() if k != "index"}, actor
     ),

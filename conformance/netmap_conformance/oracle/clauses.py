@@ -43,6 +43,7 @@ OPERATIONS = {
     "sysctl": "14.control.parameters",
     "param": "14.control.parameters",
     "fail": "14.failure.undone",
+    "module": "14.callbacks.create",
     "env": "14.control.parameters",
     "csbset": "14.csb.entries",
     "kick": "14.kloop.kick",

@@ -270,7 +270,8 @@ class ReferenceTarget(Api14Target):
         return self._done(call, self._world.write(call.fd, self._process(call)))
 
     def sys_ioctl(self, call: Call) -> Return:
-        return self._done(call, self._world.ioctl(call.fd, call.args["code"], self._process(call)))
+        name = str(call.args.get("name", ""))
+        return self._done(call, self._world.ioctl(call.fd, call.args["code"], self._process(call), name))
 
     def sys_sysctl(self, call: Call) -> Return:
         return self._done(call, self._world.sysctl(call.args["name"], call.args["value"]))
@@ -284,6 +285,15 @@ class ReferenceTarget(Api14Target):
             except ValueError:
                 raise TargetError(f"reference: {call.args['value']} is not a number", status=2) from None
         return self._done(call, self._world.read_parameter(name) if result.outcome.ok else result)
+
+    def sys_module(self, call: Call) -> Return:
+        """Another module of the kernel calls netmap."""
+        fields = {k: v for k, v in call.args.items() if k not in ("action", "name")}
+        try:
+            done = self._world.module(call.args["action"], call.args["name"], fields, self._policy)
+        except ValueError as error:
+            raise TargetError(f"reference: {error}", status=2) from None
+        return self._done(call, done)
 
     def sys_fail(self, call: Call) -> Return:
         """Only arms the failure: it happens in the next request."""

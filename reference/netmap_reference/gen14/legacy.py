@@ -17,12 +17,11 @@ from netmap_spec.abi.views import Int
 from ..core.choice import Choose
 from ..core.outcome import errno
 from ..core.step import Step, rule
-from . import request, requests
+from . import callbacks, request, requests
 from .result import Result
 from .state import System
 
 LEGACY_C = "luigirizzo/netmap:sys/dev/netmap/netmap_legacy.c@89607e14"
-BDG_C = "luigirizzo/netmap:sys/dev/netmap/netmap_bdg.c@89607e14"
 
 #: Every version from 14 on is accepted, not only the kernel's own.
 VERSION_UNBOUNDED = "14.legacy-version-unbounded"
@@ -61,7 +60,6 @@ PASSTHROUGH = rule("14/legacy/command/passthrough", clause=_COMMAND, source=f"{L
 INFO = rule("14/legacy/command/info", clause=_COMMAND, source=f"{LEGACY_C}:243-257")
 LIST = rule("14/legacy/command/list", clause=_COMMAND, source=f"{LEGACY_C}:236-242")
 BACK = rule("14/legacy/back", clause="14.legacy.back", source=f"{LEGACY_C}:275-358")
-CONFIG = rule("14/legacy/config", clause="14.legacy.config", source=f"{BDG_C}:1043-1061")
 
 #: NIOCREGIF's commands that are other requests now.
 COMMANDS = {
@@ -244,6 +242,8 @@ def legacy(
     return replace(result, fired=(*fired, *result.fired), out=told, hdr={}, options=())
 
 
-def config() -> Result:
-    """NIOCCONFIG: for switches with a configuration of their own, which none of netmap's has."""
-    return Result(errno("EINVAL"), (CONFIG,))
+def config(s: System, name: str) -> Result:
+    """NIOCCONFIG: for switches that a module configures, which none of netmap's own is."""
+    place = callbacks.find(s, name)
+    step = callbacks.configured(s.bridges.get(place))
+    return Result(step.outcome, step.fired)

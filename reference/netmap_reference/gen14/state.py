@@ -260,6 +260,7 @@ class System:
     ``request`` is what is known of the request in progress (:mod:`.failure`).
     ``csbs`` and ``loops`` are those of files in CSB mode (:mod:`.loops`); ``ended`` counts START calls whose
     loop was stopped and that have not returned, ``stops`` are files whose next loop has been stopped already.
+    ``told`` are the ports that left switches whose module is told of them, since it last looked.
     """
 
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -281,6 +282,7 @@ class System:
     loops: dict[int, Loop] = field(default_factory=dict)
     ended: dict[int, int] = field(default_factory=dict)
     stops: frozenset[int] = frozenset()
+    told: tuple[str, ...] = ()
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""

@@ -165,6 +165,10 @@ class Bridge:
     ``ports``: index and adapter of its ports in the order they are flooded to. ``free``: indices in the order
     they are given out. ``table``: address, index and serial number of what it has learned. ``serials``: of
     the ports that are attached, by index. ``coming``: the next port's serial number.
+
+    What a module of the kernel makes of it (:mod:`.callbacks`): ``exclusive``: it is the module's, and exists
+    without ports. ``lookup``: the index and the ring that the module sends every packet to, empty when the
+    switch decides; ``config``: what the module answers to NIOCCONFIG; ``dtor``: it is told of ports that go.
     """
 
     name: str
@@ -173,6 +177,10 @@ class Bridge:
     table: tuple[tuple[int, int, int], ...] = ()
     serials: tuple[tuple[int, int], ...] = ()
     coming: int = 0
+    exclusive: bool = False
+    lookup: tuple[int, ...] = ()
+    config: str = ""
+    dtor: bool = False
 
     def at(self, index: int) -> str:
         """The adapter with this index, empty for none."""

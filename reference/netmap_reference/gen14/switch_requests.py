@@ -16,7 +16,7 @@ from ..core.choice import Choice
 from ..core.outcome import OK, errno, fault
 from ..core.step import Step, rule
 from ..core.words import u32
-from . import bind, failure, register, request, requests, switch
+from . import bind, callbacks, failure, register, request, requests, switch
 from .bind import Faulted, Refused, memory_put
 from .close import adapter_put, unregister
 from .ports import bwrap, nic_mode, vale_ports
@@ -240,10 +240,21 @@ def vale_delif(ctx: Ctl) -> None:
 # --- attaching ------------------------------------------------------------------------------------
 
 
+def _permitted(ctx: Ctl) -> None:
+    """EACCES on a switch of a module, unless it is the module that asks."""
+    place = callbacks.find(ctx.s, ctx.name)
+    if place >= 0:
+        may = callbacks.allowed(ctx.s.bridges[place], ctx.file == callbacks.TOKEN)
+        ctx.fired.extend(may.fired)
+        if not may.outcome.ok:
+            raise Refused(may.outcome.detail)
+
+
 @requests.handles("VALE_ATTACH")
 def vale_attach(ctx: Ctl) -> None:
     """An interface becomes a port of a switch. Source: netmap_bdg_attach."""
     s, body = ctx.s, ctx.body
+    _permitted(ctx)
     if body["nr_mem_id"] and body["nr_mem_id"] not in s.allocators:
         ctx.fired.append(register.MEM_ID)
         raise Refused("EINVAL")
@@ -357,6 +368,7 @@ def _let_go(s: System, name: str, file: int) -> None:
 def vale_detach(ctx: Ctl) -> None:
     """A port that was attached leaves its switch. Source: netmap_bdg_detach_locked."""
     s = ctx.s
+    _permitted(ctx)
     name = _no_port(ctx, ctx.name)
     if not name:
         ctx.fired.append(DETACH_OTHER)

@@ -21,8 +21,8 @@ from ..core.effects import Protocol, run
 from ..core.memory import PAGE, Region
 from ..core.outcome import errno
 from ..core.step import rule
+from . import callbacks, control, csb, failure, legacy, memory, parameters, poll, requests, sync
 from . import close as closing
-from . import control, csb, failure, legacy, memory, parameters, poll, requests, sync
 from . import extmem as extmem  # registers who acts on the option
 from . import offsets_bind as offsets_bind  # registers who acts on the option
 from . import switch_requests as switch_requests  # registers who carries its requests out
@@ -201,6 +201,10 @@ class World(CsbCalls):
         self._s.request.plan = (*self._s.request.plan, (point, passes))
         return Result()
 
+    def module(self, action: str, name: str, fields: Mapping[str, Any], choose: Choose) -> Result:
+        """Another module of the kernel does something with a switch; see :mod:`.callbacks`."""
+        return callbacks.run(self._s, action, name, fields, self.switches, choose)
+
     def parse(self, how: str, texts: Sequence[str], fields: Mapping[str, Any], choose: Choose) -> Result:
         """A program reads port specifications with ``nm_open`` or libnetmap (:mod:`.libraries.program`)."""
         return program.read(self._s, how, texts, fields, self.switches, choose)
@@ -226,10 +230,13 @@ class World(CsbCalls):
         """write(2): not a thing this device does."""
         return Result(errno("EBADF" if self._file(fd, actor) is None else "EINVAL"), (control.NO_IO,))
 
-    def ioctl(self, fd: str, code: int, actor: str = "main") -> Result:
-        """NIOCCONFIG, or an ioctl netmap does not have. ``ValueError`` for one that has its own method."""
+    def ioctl(self, fd: str, code: int, actor: str = "main", name: str = "") -> Result:
+        """NIOCCONFIG for a switch, or an ioctl netmap does not have.
+
+        Raises ``ValueError`` for one that has its own method.
+        """
         if code in {codes["NIOCCONFIG"] for codes in api14.IOCTLS.values()}:
-            return Result(errno("EBADF")) if self._file(fd, actor) is None else legacy.config()
+            return Result(errno("EBADF")) if self._file(fd, actor) is None else legacy.config(self._s, name)
         if code in {c for codes in api14.IOCTLS.values() for c in codes.values()}:
             raise ValueError(f"ioctl {code:#x} is netmap's own")
         return Result(errno("EBADF" if self._file(fd, actor) is None else "EOPNOTSUPP"), (control.NO_IOCTL,))

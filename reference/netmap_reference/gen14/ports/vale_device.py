@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...core.step import Step, rule
-from .. import bind, memory, offsets, switch
+from .. import bind, callbacks, memory, offsets, switch
 from ..bind import Faulted
 from ..memory import Allocator
 from ..offsets import get_offset
@@ -147,11 +147,16 @@ def route(x: Execution, ring: str, packet: Packet) -> int:
     """Learn from a packet, and find where it goes."""
     na = x.s.adapters[x.s.krings[ring].adapter]
     vp = _vp(x, ring)
+    b = x.s.bridges[vp.bridge]
+    if b.lookup:
+        start = vale.header_start(vp.hdr, packet[0].len, len(packet))
+        aim = switch.target(b, vp.index, b.lookup[0] if start.state.fragment >= 0 else NOPORT)
+        x.fired.extend((callbacks.DECIDED, *start.fired, *aim.fired))
+        return aim.state
     head, fired = _head(x, ring, packet, vp.hdr)
     x.fired.extend(fired)
     if head is None:
         return NOPORT
-    b = x.s.bridges[vp.bridge]
     displaces = False
     if not switch.is_group(head.src) and switch.collides(b, head.src):
         displaces = x.chosen_once("displaces", "switch.displaces")
@@ -169,7 +174,9 @@ def queues(x: Execution, ring: str, targets: tuple[int, ...]) -> Step[tuple[vale
     """Who gets what of a batch."""
     vp = _vp(x, ring)
     ports = tuple((i, x.s.adapters[name].rx_rings) for i, name in x.s.bridges[vp.bridge].ports)
-    return vale.queues(targets, x.s.krings[ring].index, vp.index, ports, x.switches)
+    number = callbacks.ring_of(x.s.bridges[vp.bridge], x.s.krings[ring].index)
+    x.fired.extend(number.fired)
+    return vale.queues(targets, number.state, vp.index, ports, x.switches)
 
 
 def ring(x: Execution, sender: str, port: int, number: int) -> str:

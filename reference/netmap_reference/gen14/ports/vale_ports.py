@@ -15,7 +15,7 @@ from netmap_spec.abi import api14
 from ...core.effects import Protocol
 from ...core.outcome import OK, Outcome, errno
 from ...core.step import rule
-from .. import bind, failure, lease, memory, regions, request, switch
+from .. import bind, callbacks, failure, lease, memory, regions, request, switch
 from ..bind import Refused, free_number, hold, memory_put
 from ..request import Shape
 from ..state import RX, TX, Adapter, KringState, System
@@ -106,7 +106,10 @@ def leave(s: System, name: str, fired: list[str]) -> None:
     assert na.vp is not None
     step = switch.detach(s.bridges[na.vp.bridge], na.vp.index)
     fired.extend(step.fired)
-    if step.state.ports:
+    if step.state.dtor and na.kind != switch.BWRAP_HOST:
+        s.told = (*s.told, label(na))
+        fired.append(callbacks.TOLD)
+    if step.state.ports or step.state.exclusive:
         s.bridges[na.vp.bridge] = step.state
     else:
         del s.bridges[na.vp.bridge]
