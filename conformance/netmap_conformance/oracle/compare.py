@@ -59,6 +59,10 @@ class Comparison:
             seen, value = (self.done.out or {}).get("value"), self.result.out["value"]
             if seen not in (None, value):
                 self.differ("param", f"{value}, as it was stored", seen)
+        if self.call.op == "module" and self.result.out.get("ports", []) != (self.done.out or {}).get(
+            "ports", []
+        ):
+            self.differ("told", self.result.out["ports"], self.done.out, clause="14.callbacks.dtor")
         if self.done.see is not None:
             self._see(self.done.see)
         return self.found

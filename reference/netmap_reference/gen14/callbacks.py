@@ -121,7 +121,8 @@ def run(
     if action in ("attach", "detach"):
         file = TOKEN if token else NOBODY
         request = "VALE_ATTACH" if action == "attach" else "VALE_DETACH"
-        return requests.run(s, file, request, {"name": name, **rest}, switches, choose, in_kernel=True)
+        done = requests.run(s, file, request, {"name": name, **rest}, switches, choose, in_kernel=True)
+        return Result(done.outcome, done.fired)
     if action == "create":
         return _create(s, name)
     if action == "told":

@@ -25,6 +25,11 @@ SET = rule("14/parameters/set", clause="14.control.parameters", source=f"{NETMAP
 NO_PARAMETER = rule("14/parameters/unknown", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
 READ = rule("14/parameters/read", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
 GLOBAL = rule("14/parameters/global-region", clause="14.memory.reconfigured", source=f"{MEM2_C}:627-651")
+BRIDGES = rule(
+    "14/parameters/bridges",
+    clause="14.switch.places",
+    source="luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14:118-127",
+)
 PRIVATE = rule("14/parameters/private-regions", clause="14.memory.private", source=f"{MEM2_C}:640-645")
 INERT = rule("14/parameters/inert", clause="14.control.parameters-inert", source=f"{PIPE_C}:82-86")
 
@@ -48,10 +53,10 @@ INERT_NAMES = frozenset(
     )
 )
 #: Those that change something this model does not have, and the value with which they do not.
-NEUTRAL = {"fwd": 0, "generic_ringsize": 1024, "generic_rings": 1, "max_bridges": 8}
+NEUTRAL = {"fwd": 0, "generic_ringsize": 1024, "generic_rings": 1}
 #: All that can be stored.
 KNOWN = (
-    frozenset({"admode", "no_timestamp", "bridge_batch"})
+    frozenset({"admode", "no_timestamp", "bridge_batch", "max_bridges"})
     | _MEMORY.keys()
     | {f"priv_{name}" for name in _MEMORY}
     | INERT_NAMES
@@ -74,6 +79,11 @@ def set_parameter(s: System, name: str, value: int) -> Result:
         s.params = replace(s.params, no_timestamp=value)
     elif name == "bridge_batch":
         s.params = replace(s.params, bridge_batch=value)
+    elif name == "max_bridges":
+        # It is read when netmap is loaded, so only a system that nobody has used yet can have another number.
+        if not s.files and not s.bridges:
+            fired.append(BRIDGES)
+            s.params = replace(s.params, max_bridges=value)
     elif name in _MEMORY:
         a = s.allocators[memory.GLOBAL_ID]
         s.allocators[a.id] = replace(a, params=_with(a.params, name, value))

@@ -106,8 +106,9 @@ def vnet_is_bad(flags: int, gso_type: int) -> Step[bool]:
     """Does a header ask for something that is not known? Source: vnet_hdr_is_bad."""
     kind = gso_type % GSO_ECN
     known = kind in (GSO_NONE, GSO_TCPV4, GSO_UDP, GSO_TCPV6)
-    bad = not known or flags > NEEDS_CSUM + DATA_VALID
-    return Step(bad, (BAD_HEADER,) if bad else ())
+    if not known or flags > NEEDS_CSUM + DATA_VALID:
+        return Step(True, (BAD_HEADER,))
+    return Step(False)
 
 
 def slots_needed(needed: int, src_mfs: int, dst_mfs: int) -> int:
@@ -164,11 +165,11 @@ def cross(
         if bad.state:
             return Step(Crossing(), bad.fired)
         fired = (STRIPPED,)
-    elif src_hdr:
-        fired = (COPIED,)
-    else:
-        fired = (ZEROED,)
-    header = (parts[0][:BASE] if src_hdr else b"").ljust(dst_hdr, b"\0")[:dst_hdr]
+    header = b""
+    if src_hdr and dst_hdr:
+        fired, header = (COPIED,), parts[0][:BASE].ljust(dst_hdr, b"\0")[:dst_hdr]
+    if not src_hdr:
+        fired, header = (ZEROED,), bytes(dst_hdr)
     rest = (parts[0][src_hdr:], *parts[1:])
     if not header and not rest[0] and len(rest) > 1:
         rest, fired = rest[1:], (*fired, NEXT)

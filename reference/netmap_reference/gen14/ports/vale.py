@@ -165,9 +165,9 @@ def check_chain(frags: int, longer_pass: bool, switches: frozenset[str]) -> Step
     """
     if frags <= MAX_FRAGS:
         return Step(True)
+    if frags > COUNTED and UNBOUNDED in switches:
+        return Step(False, (LONG_HANGS,))
     if frags > COUNTED:
-        if UNBOUNDED in switches:
-            return Step(False, (LONG_HANGS,))
         return Step(False, (TOO_LONG,))
     if longer_pass:
         return Step(True, (LONG_PASSED,))
@@ -235,14 +235,19 @@ def queues(
     served: dict[tuple[int, int], set[int]] = {}
     result: list[Queue] = []
     for (port, number), packets in found.items():
-        if number and packets:
-            fired.append(RING_SAME if number < rings[port] else RING_FEWER)
+        ring_there = 0
+        if packets and 0 < number < rings[port]:
+            fired.append(RING_SAME)
+            ring_there = number
+        if packets and number >= rings[port]:
+            fired.append(RING_FEWER)
+            ring_there = number % rings[port]
         both = set(packets)
         if number == 0 or FLOODS_TWICE in switches:
             if number and flooded:
                 fired.append(FLOODED_TWICE)
             both.update(flooded)
-        at = (port, number % rings[port])
+        at = (port, ring_there)
         if at in served and FLOODS_TWICE not in switches:
             served[at] |= both
             continue
@@ -257,10 +262,11 @@ def received_flags(count: int, number: int, counts_rest: bool) -> Step[int]:
     """Flags of the slot that fragment ``number`` (from 0) of ``count`` arrives in: how many fragments the
     packet has, or with ``counts_rest`` how many of them are left, and whether more follow."""
     fired: tuple[str, ...] = ()
-    told = count
-    if count > 1:
-        fired = (COUNT_REST,) if counts_rest else (COUNT_ALL,)
-        told = count - number if counts_rest else count
+    told = 1
+    if count > 1 and counts_rest:
+        fired, told = (COUNT_REST,), count - number
+    if count > 1 and not counts_rest:
+        fired, told = (COUNT_ALL,), count
     more = 0 if number == count - 1 else api14.NS_MOREFRAG
     return Step(told % (COUNTED + 1) * (1 << api14.NS_PORT_SHIFT) + more, fired)
 
@@ -318,10 +324,13 @@ def txsync(ring: str, switches: frozenset[str] = frozenset()) -> Protocol:
     """A switch port's own part of a txsync. Source: netmap_vale_vp_txsync, nm_vale_preflush."""
     k: Kring = yield ReadKernel((ring, "kring"))
     batch: int = yield Do("vale-batch", (ring,))
-    if batch > 0:
-        yield from _forward(ring, k, batch, switches)
-    elif k.hwcur != k.rhead:
-        yield Fired(UNATTACHED if batch < 0 else NO_BATCH)
+    if k.hwcur != k.rhead:
+        if batch < 0:
+            yield Fired(UNATTACHED)
+        elif batch == 0:
+            yield Fired(NO_BATCH)
+        else:
+            yield from _forward(ring, k, batch, switches)
     k = yield ReadKernel((ring, "kring"))
     step = vale_txsync_positions(k)
     yield Fired(step.fired[0])
@@ -365,7 +374,7 @@ def flush(ring: str, packets: list[Packet], switches: frozenset[str]) -> Protoco
     for packet in packets:
         passes = True
         if len(packet) > MAX_FRAGS:
-            longer = (yield Do("vale-long-chains")) if len(packet) <= COUNTED else False
+            longer = yield Do("vale-long-chains")
             step = check_chain(len(packet), longer, switches)
             for fired in step.fired:
                 yield Fired(fired)

@@ -209,10 +209,11 @@ def needed(x: Execution, sender: str, to: str, packets: tuple[Packet, ...]) -> t
     for packet in packets:
         if source.hdr == target.hdr and any(f.len > size for f in packet):
             x.fired.append(OVERSIZE)
-        elif any(f.indirect and user_bytes(x, f.ptr, f.len) is None for f in packet):
+            continue
+        if any(f.indirect and user_bytes(x, f.ptr, f.len) is None for f in packet):
             x.fired.append(PART_UNREADABLE)
-        else:
-            fitting.append(packet)
+            continue
+        fitting.append(packet)
     return tuple(fitting), slots(tuple(fitting))
 
 
@@ -270,23 +271,22 @@ def _copy(x: Execution, sender: str, k: KringState, at: int, f: Fragment, flags:
     region, ring_at = x.s.regions[a.id], bind.ring_at(x.s, k)
     slot = memory.read_slot(region, ring_at, at)
     length = f.len
-    if length > a.buf_size:
-        x.fired.append(OVERSIZE_EMPTY)
-        length = 0
-    elif f.indirect:
+    if f.indirect:
         x.fired.append(INDIRECT)
     data = fragment_bytes(x, sender, f, length if f.indirect else rounded(length))
     if data is None:
         x.fired.append(PART_EMPTY)
         length, data = 0, b""
-    buf_idx = a.safe_index(slot.buf_idx)
-    if buf_idx != slot.buf_idx:
+    buf_idx = slot.buf_idx
+    if a.safe_index(buf_idx) != buf_idx:
         x.fired.append(STORED)
+        buf_idx = 0
     begins = f.ptr if f.indirect else get_offset(x.s.krings[sender].offset, f.ptr)
     place = offsets.place(k.offset, slot.ptr, begins, length, a.buf_size, x.switches)
     x.fired.extend(place.fired)
     into = place.state
-    if not into.fits:
+    if not into.fits and vale.HOLES in x.switches:
+        x.fired.append(OVERSIZE_EMPTY)
         length, data = 0, b""
     # As written the sender's own memory is copied to the buffer's start, whatever the slot says then.
     stored = 0 if f.indirect and offsets.MISPLACED in place.fired else into.at
