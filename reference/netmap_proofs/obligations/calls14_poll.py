@@ -109,6 +109,11 @@ def _judge(cases: Cases, fd: poll.Bound, rings: Mapping[str, Like], want: tuple[
     cases.goal(
         "an error is reported exactly when a ring that was synced is at fault", got.error == bool(wrong)
     )
+    fails, bad = any(rings[n].fails for n in synced), any(rings[n].bad for n in synced)
+    told = (poll.REJECTED in done.fired, poll.FAILED in done.fired)
+    cases.goal("the rules say what was at fault", told == (bad, fails))
+    told = (poll.TX_READY in done.fired, poll.RX_READY in done.fired)
+    cases.goal("the rules say what was ready", told == (bool(found_tx), bool(found_rx)))
     # which rings are synced
     needs_tx = want_tx and not cheap_tx
     for at, n in enumerate(fd.tx):
