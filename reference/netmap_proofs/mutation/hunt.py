@@ -25,7 +25,7 @@ from ..obligations import load
 from .equivalence import proved_equal
 from .known import KNOWN
 from .operators import Mutant, mutants, name_of
-from .planting import planted
+from .planting import loops_bounded, planted
 
 GENERATIONS = ("netmap_reference.gen14", "netmap_reference.gen2011")
 STATUSES = REFUTED, NOTICED, EQUIVALENT, EXPLAINED, SURVIVED = (
@@ -170,7 +170,7 @@ def hunt(mutant: Mutant) -> Hunted:
     candidates = judges(mutant.function)
     clause = candidates[0].clauses[0]
     noticed: Hunted | None = None
-    with planted(function, mutant):
+    with loops_bounded(functions_covered().values()), planted(function, mutant):
         for each in candidates:
             status, why = _judge(each)
             if status == REFUTED:

@@ -246,6 +246,11 @@ def mutated_tree(function: Callable[..., Any], mutant: Mutant) -> ast.Module:
             else:
                 getattr(parent, field)[at] = new
             break
+    return _bounded(root)
+
+
+def _bounded(root: ast.FunctionDef) -> ast.Module:
+    """A module with the definition alone, its loops bounded and its decorators gone."""
     yields = any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(root))
     _Bounded(ROUNDS_OF_A_PROTOCOL if yields else ROUNDS).visit(root)
     start = ast.parse("_rounds = 0").body
@@ -253,3 +258,12 @@ def mutated_tree(function: Callable[..., Any], mutant: Mutant) -> ast.Module:
     root.decorator_list = []
     future = ast.parse("from __future__ import annotations").body
     return ast.fix_missing_locations(ast.Module([*future, root], []))
+
+
+def bounded_tree(function: Callable[..., Any]) -> ast.Module | None:
+    """The function's definition with its loops bounded; None for one without a ``while``.
+
+    A slip in what a loop calls can make it endless as well as one in the loop.
+    """
+    root = copy.deepcopy(_tree(function)[0])
+    return _bounded(root) if any(isinstance(n, ast.While) for n in ast.walk(root)) else None

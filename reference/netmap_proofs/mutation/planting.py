@@ -6,21 +6,49 @@ original comes back when the block ends.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
-from .operators import Mutant, mutants, mutated_tree
+from .operators import Mutant, bounded_tree, mutants, mutated_tree
+
+
+def _compiled(function: FunctionType, tree: ast.Module) -> CodeType:
+    """The code of a definition that stands in for the function's own."""
+    namespace: dict[str, Any] = dict(function.__globals__)
+    exec(compile(tree, function.__code__.co_filename, "exec"), namespace)
+    code = namespace[function.__name__].__code__
+    assert isinstance(code, CodeType)
+    return code
 
 
 def mutated_code(function: FunctionType, mutant: Mutant) -> CodeType:
     """The compiled code of the function with the slip in it."""
-    namespace: dict[str, Any] = dict(function.__globals__)
-    exec(compile(mutated_tree(function, mutant), function.__code__.co_filename, "exec"), namespace)
-    code = namespace[function.__name__].__code__
-    assert isinstance(code, CodeType)
-    return code
+    return _compiled(function, mutated_tree(function, mutant))
+
+
+@cache
+def _bounded_code(function: FunctionType) -> CodeType | None:
+    tree = bounded_tree(function)
+    return None if tree is None else _compiled(function, tree)
+
+
+@contextmanager
+def loops_bounded(functions: Iterable[FunctionType]) -> Iterator[None]:
+    """While the block runs, a ``while`` of these functions that does not end raises ``RuntimeError``."""
+    own = {each: each.__code__ for each in functions}
+    codes = {each: _bounded_code(each) for each in own}
+    try:
+        for each, code in codes.items():
+            if code is not None:
+                each.__code__ = code
+        yield
+    finally:
+        for each, original in own.items():
+            each.__code__ = original
 
 
 def twin(function: FunctionType, code: CodeType | None = None) -> Callable[..., Any]:

@@ -298,34 +298,46 @@ def _relabelled(protocol: Protocol) -> Protocol:
 # --- the sync ioctls ------------------------------------------------------------------------------------
 
 
+_SELECTED = "a selection that changes meanwhile is synced as it was"
+
+
+def _to_host_rings(memory: Words, args: tuple[Any, ...]) -> int:
+    memory["priv", "qfirst"], memory["priv", "qlast"] = _Q, _Q + 1
+    return 0
+
+
 def ioctl_body(p: Proof, sync_ioctl: Make) -> None:
     cases = Cases(p, "calls")
-    for tx, first, last, no_stamp, verbose in every(
-        p, "combinations", _B, (0, 1, 2), (1, 2, 3), _B, (0, 0x20)
+    for tx, first, last, no_stamp, verbose, moves in every(
+        p, "combinations", _B, (0, 1, 2), (1, 2, 3), _B, (0, 1, 0x20, 0x21), _B
     ):
         if not first < last or (first == _Q) != (last == _Q + 1):
             continue
-        cases.case(transmit=tx, selection=(first, last), no_timestamp=no_stamp)
+        cases.case(transmit=tx, selection=(first, last), no_timestamp=no_stamp, moves=moves)
         words = _poll_words(first, last, True, no_stamp, verbose)
         names = ("txsync", "rxsync", "sync_to_host", "sync_from_host", "microtime", "log")
         do: dict[str, Any] = {name: (lambda memory, args: 0) for name in names}
         do["selection"] = lambda memory, args: (memory["priv", "qfirst"], memory["priv", "qlast"])
+        if moves:  # another thread binds the descriptor to the host rings while the first ring is synced
+            do["txsync"] = do["rxsync"] = _to_host_rings
         done = cases.run(sync_ioctl, tx, _Q, p.switches, memory=words, do=do)
         calls = [(e.what, *e.args) for e in done.of(Do) if e.what.endswith(("sync", "host"))]
         if first == _Q:
             cases.goal("the host rings are synced", calls == [("sync_to_host" if tx else "sync_from_host",)])
             continue
         side = "txsync" if tx else "rxsync"
-        cases.goal(
-            "every selected ring is synced once, in order",
-            calls == [(side, q, True) for q in range(first, last)],
-        )
+        wanted = [(side, q, True) for q in range(first, last)]
+        cases.goal(_SELECTED if moves else "every selected ring is synced once, in order", calls == wanted)
+        asked = {q for _, q, _ in calls}
+        cases.goal("as written rings are asked for in order, from the first on", min(asked) == first)
+        if moves and sync.RINGID_UNLOCKED in p.switches:
+            continue
         stamps = [] if tx or no_stamp else [f"rx{q}" for q in range(first, last)]
         cases.goal(
             "received rings are stamped unless the sysctl says no",
             [a[0] for a in done.done("microtime")] == stamps,
         )
-        logs = 2 * (last - first) if tx and verbose else 0
+        logs = 2 * (last - first) if tx and verbose & 0x20 else 0
         cases.goal("logged when asked for", len(done.done("log")) == logs)
     cases.end()
 
@@ -372,4 +384,23 @@ obligation(
     rules=(sync.STAMP_UNASKED,),
     finding="F2011-020",
     refutes={"received rings are stamped unless the sysctl says no"},
+)(ioctl_body)
+
+obligation(
+    "2011.sync.ioctl.as-written.selection",
+    clauses=("2011.control.selection",),
+    statement="As 2011.sync.ioctl, but the selection is read again before every ring.",
+    functions=(sync.sync_ioctl,),
+    control=Control(
+        "as written, and nothing is logged",
+        lambda tx, num_queues, switches: without(
+            sync.sync_ioctl(tx, num_queues, switches), lambda e: isinstance(e, Do) and e.what == "log"
+        ),
+        goal="logged when asked for",
+    ),
+    bounds="As 2011.sync.ioctl; a descriptor that is bound to the host rings while its first ring is synced.",
+    switches={sync.RINGID_UNLOCKED},
+    rules=(sync.ALL_RINGS, sync.HOST_RINGS, sync.SELECTION_AGAIN),
+    finding="F2011-019",
+    refutes={_SELECTED},
 )(ioctl_body)
