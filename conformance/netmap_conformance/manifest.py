@@ -64,6 +64,7 @@ CAPABILITIES = {
     "module": "another module of the kernel can make switches and register callbacks with them",
     "io": "read and write can be called on a descriptor",
     "kqueue": "a descriptor can be waited for through a kqueue",
+    "epoll": "a descriptor can be put into an epoll set, which is waited for",
     "threads": "one thread may sleep in poll while another calls",
     "processes": "another process can open the device, and be killed",
     "fork": "a child process inherits the descriptors and mappings of its parent",

@@ -43,6 +43,8 @@ FORMS = {
     "select": "select H EVENTS MS",
     "epoll": "epoll H EVENTS MS",
     "kqueue": "kqueue H EVENTS MS",
+    "epset": "epset H EVENTS [edge]",
+    "epwait": "epwait H",
     "csbset": "csbset H INDEX field=value …",
     "kick": "kick H INDEX",
     "irq": "irq H INDEX MS",
@@ -385,6 +387,14 @@ def _make_poll(how: str) -> _Make:
     return make
 
 
+def _make_epset(w: list[str]) -> tuple[str, dict[str, Any]]:
+    """A set is for in and out; an error is told whatever was asked."""
+    if len(w) == 3 and w[2] != "edge":
+        raise _Bad(f"'{w[2]}' is not edge")
+    _, args = _make_poll("poll")([w[0], w[1], "0"])
+    return w[0], {"events": args["events"], "edge": int(len(w) == 3)}
+
+
 def _make_indexed(*names: str) -> _Make:
     return lambda w: (w[0], {n: _int(x, n) for n, x in zip(names, w[1:], strict=True)})
 
@@ -448,6 +458,8 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "select": (_make_poll("select"), 3, 3),
     "epoll": (_make_poll("epoll"), 3, 3),
     "kqueue": (_make_poll("kqueue"), 3, 3),
+    "epset": (_make_epset, 2, 3),
+    "epwait": (lambda w: (w[0], {}), 1, 1),
     "csbset": (_make_csbset, 3, 9),
     "kick": (_make_indexed("index"), 2, 2),
     "irq": (_make_indexed("index", "timeout_ms"), 3, 3),

@@ -40,6 +40,9 @@ host_rx_rings options``
 ``show`` · ``slots ring index count`` · ``bytes ring index offset count``
     only look; ``bytes`` reads ``count`` bytes when it has no ``hex``.
 ``txsync`` · ``rxsync`` · ``poll events timeout_ms how`` (``how``: poll, select, epoll or kqueue)
+``epset events edge`` · ``epwait``
+    the descriptor is put into its process's epoll set, level or edge-triggered; what a wait for that set,
+    without a timeout, tells of it (``revents``).
 ``frame port side hex`` (the environment delivers a frame to the wire or host side) · ``frames port side``
     (collect what came out there) · ``link port up`` (its interface) ·
     ``reset port`` (its device starts again) · ``detach port`` (its driver goes) ·

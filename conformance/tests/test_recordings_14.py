@@ -44,6 +44,7 @@ DEVIATIONS = {
     "pipe_user_writes_tail": {"14.reinit-trusts-user"},
 }
 
+
 @cache
 def manifest(name: str) -> manifests.Manifest:
     return manifests.load("linux-netmap-native-drivers" if name.startswith("native/") else "linux-netmap")

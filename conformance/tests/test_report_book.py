@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from netmap_conformance.coverage import history
 from netmap_conformance.report import book, findings, matrix, page, view
 from netmap_conformance.report.results import load_all
-from netmap_spec import abi, clauses
+from netmap_spec import abi, clauses, readiness
 from netmap_spec.clauses import chapters, symbols
 
 
@@ -23,6 +24,15 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def ids(html: str) -> list[str]:
     return re.findall(r'\bid="([^"]+)"', html)
+
+
+def test_the_readiness_matrix_is_shown_with_every_situation(html: str) -> None:
+    matrix = html[html.index('id="readiness"') :]
+    shown = readiness.load()
+    assert all(str(escape(s.text)) in matrix for s in shown.situations)
+    assert all(f">{port}</th>" in matrix for port in shown.ports)
+    assert matrix.count("from the page</td>") == sum(len(s.freebsd) for s in shown.situations)
+    assert all(way.name in matrix for way in shown.ways)
 
 
 # --- the order -------------------------------------------------------------------------------------

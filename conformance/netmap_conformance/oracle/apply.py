@@ -276,6 +276,10 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
         actor,
         str(call.args.get("how", "")),
     ),
+    "epset": lambda c, call, choose, actor: c.world.epset(
+        call.fd, frozenset(call.args.get("events", ())), bool(call.args.get("edge", 0)), choose, actor
+    ),
+    "epwait": lambda c, call, choose, actor: c.world.epwait(call.fd, choose, actor),
     "read": lambda c, call, choose, actor: c.world.read(call.fd, actor),
     "write": lambda c, call, choose, actor: c.world.write(call.fd, actor),
     "ioctl": lambda c, call, choose, actor: c.world.ioctl(

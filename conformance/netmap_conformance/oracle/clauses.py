@@ -32,6 +32,8 @@ OPERATIONS = {
     "txsync": "14.sync.each-ring",
     "rxsync": "14.sync.each-ring",
     "poll": "14.poll.ready",
+    "epset": "14.poll.sets",
+    "epwait": "14.poll.sets",
     "link": "14.nic.down",
     "reset": "14.nic.reset",
     "detach": "14.nic.gone",
@@ -130,6 +132,8 @@ def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str], kind: str = 
         if expected_success or not deciding or call.op not in OPERATIONS:
             return operation_clause(call.op)
         return deciding[-1]
+    if field == "revents" and call.op == "epwait":
+        return next((r.clause for r in reversed(rules) if chapter(r.id) == "sets"), "14.poll.sets")
     if field == "revents":
         return _poll_clause(rules)
     if field in ("head", "cur", "tail") or field.startswith("slot"):

@@ -53,7 +53,7 @@ class Comparison:
         ok = self.result.outcome.ok
         if self.call.op in REQUESTS:
             self.found += compare_request(self.c, self.call, self.done, self.result, self.errno_name)
-        if ok and self.call.op == "poll":
+        if ok and self.call.op in ("poll", "epwait"):
             self._revents()
         if self.call.op in ("param", "env") and self.result.out:
             seen, value = (self.done.out or {}).get("value"), self.result.out["value"]
@@ -84,7 +84,7 @@ class Comparison:
         if expected.ok:
             if failed:
                 self.differ("ret", "OK", self._failure())
-            elif self.call.op != "poll" and self.call.op not in FREE_RET and done.ret != 0:
+            elif self.call.op not in ("poll", "epwait") and self.call.op not in FREE_RET and done.ret != 0:
                 self.differ("ret", "0", done.ret)
             return not failed
         if expected.kind != "ERRNO":

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from netmap_spec import readiness
 
 from ..coverage import history
 from ..drawing import example
@@ -78,6 +79,7 @@ def render(results: Results, lines: list[view.Line], told: dict[str, Any]) -> st
         parts=book.parts(lines),
         structures=book.structures(),
         constants=book.constants(),
+        readiness=readiness.load(),
         mentioned=book.mentioned(),
         tested_only=book.tested_only(),
         scenarios=matrix.scenarios(),

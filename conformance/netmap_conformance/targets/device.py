@@ -21,7 +21,7 @@ from ..trace import Call, Header, Return, See
 from .application import Api14Target
 from .base import TargetError
 from .control import Control, Legacy
-from .entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, close_quietly, event_names
+from .entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, Sets, close_quietly, event_names
 from .mapping import Mapping
 from .probe import probe
 from .process import ASLEEP_S, Child, sleeps
@@ -305,6 +305,23 @@ class DeviceTarget(Api14Target):
         done = self._done(call, ret, code)
         if ret >= 0:
             done.revents = event_names(revents, wanted)
+        return done
+
+    def _sets(self) -> Sets:
+        if not isinstance(self.entry, Sets):
+            raise TargetError("this device has no epoll sets")
+        return self.entry
+
+    def sys_epset(self, call: Call) -> Return:
+        mask = sum({EVENTS[name] for name in call.args.get("events", ())})
+        code = self._sets().epset(self._number(call.fd), mask, bool(call.args.get("edge", 0)))
+        return self._done(call, -1 if code else 0, code)
+
+    def sys_epwait(self, call: Call) -> Return:
+        ret, revents, code = self._sets().epwait(self._number(call.fd))
+        done = self._done(call, ret, code)
+        if ret >= 0:
+            done.revents = event_names(revents, ())
         return done
 
     def finished(self) -> list[Return]:

@@ -32,7 +32,7 @@ import select
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -85,6 +85,14 @@ class EntryPoints(Protocol):
     def reset(self) -> None: ...
 
 
+@runtime_checkable
+class Sets(Protocol):
+    """A device whose descriptors can be put into epoll sets, one a set; part of the environment ``epoll``."""
+
+    def epset(self, fd: int, events: int, edge: bool) -> int: ...
+    def epwait(self, fd: int) -> tuple[int, int, int]: ...
+
+
 def address(buffer: bytearray) -> int:
     """Where a buffer's bytes lie in this process; valid as long as the buffer lives and is not resized."""
     return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
@@ -93,10 +101,12 @@ def address(buffer: bytearray) -> int:
 class Node:
     """A device node of the kernel. Its environment is the machine's own: ports must exist already."""
 
-    environment = frozenset({"io"})
+    environment = frozenset({"io"} | ({"epoll"} if hasattr(select, "epoll") else set()))
 
     def __init__(self, path: str) -> None:
         self.path = path
+        #: The set of each descriptor that is in one.
+        self._sets: dict[int, select.epoll] = {}
         self._libc = ctypes.CDLL(None, use_errno=True)
 
     def open(self) -> tuple[int, int]:
@@ -130,7 +140,22 @@ class Node:
             return -1, 0, error.errno or 0
         return len(found), found[0][1] if found else 0, 0
 
+    def epset(self, fd: int, events: int, edge: bool) -> int:
+        made = self._sets.get(fd) or select.epoll()
+        try:
+            made.register(fd, events | (select.EPOLLET if edge else 0))
+        except OSError as error:
+            return error.errno or 0
+        self._sets[fd] = made
+        return 0
+
+    def epwait(self, fd: int) -> tuple[int, int, int]:
+        found = self._sets[fd].poll(0)
+        return len(found), found[0][1] if found else 0, 0
+
     def close(self, fd: int) -> int:
+        if fd in self._sets:
+            self._sets.pop(fd).close()
         try:
             os.close(fd)
         except OSError as error:

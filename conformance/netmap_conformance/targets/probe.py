@@ -42,6 +42,7 @@ def probe(target: DeviceTarget) -> frozenset[str]:
     target.stop()
     found |= {"wire", "host"} if "frame" in environment and "nic" in found else set()
     found |= {"io"} if "io" in environment else set()
+    found |= {"epoll"} if "epoll" in environment else set()
     found |= {"quiet"} if "quiet" in environment else set()
     found |= {"fresh"} if "configure" in environment else set()
     found |= {"random"} if "configure" in environment else set()

@@ -314,6 +314,17 @@ class ReferenceTarget(Api14Target):
             return None
         return self._wait(call)
 
+    def sys_epset(self, call: Call) -> Return:
+        events, edge = frozenset(call.args.get("events", ())), bool(call.args.get("edge", 0))
+        return self._done(call, self._world.epset(call.fd, events, edge, self._policy, self._process(call)))
+
+    def sys_epwait(self, call: Call) -> Return:
+        result = self._world.epwait(call.fd, self._policy, self._process(call))
+        done = self._done(call, result)
+        if result.outcome.ok:
+            done.ret, done.revents = int(bool(result.revents)), sorted(result.revents)
+        return done
+
     def _scan(self, call: Call) -> Return | None:
         result = self._world.poll(
             call.fd,

@@ -40,6 +40,7 @@ def release(s: System, file: int, switches: frozenset[str]) -> tuple[str, ...]:
     else:
         fired.append(UNBOUND)
     del s.files[file]
+    s.sets.pop(file, None)
     loops.forget(s, file)
     s.waiting = {n: w - {file} for n, w in s.waiting.items() if w - {file}}
     s.woken -= {file}

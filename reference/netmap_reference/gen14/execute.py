@@ -32,7 +32,7 @@ from ..core.effects import (
     run,
 )
 from ..core.outcome import HANG, fault
-from . import bind, loops, memory, stop
+from . import bind, loops, memory, sets, stop
 from .ports import bwrap, device, host, monitor, monitor_slots, pipe, vale_device
 from .ports.table import ops
 from .result import Result
@@ -171,6 +171,11 @@ class Execution:
 
     def _wake(self, effect: Wake) -> None:
         self.s.woken |= self.s.waiting.pop(effect.selinfo, frozenset())
+        for file, item in self.s.sets.items():
+            if effect.selinfo in self.s.files[file].selinfo:
+                step = sets.notified(item)
+                self.s.sets[file] = step.state
+                self.fired.extend(step.fired)
         loops.wake(self, effect.selinfo)
         if self.s.bridges:
             bwrap.told(self, effect.selinfo)

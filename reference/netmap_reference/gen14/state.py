@@ -23,6 +23,7 @@ from .lease import Lease
 from .memory import PRIVATE_PARAMS, Allocator, Pairs
 from .offsets import NONE, Offset
 from .ring import Kring
+from .sets import Item
 from .switch import Bridge, VpPort
 
 TX = "tx"
@@ -261,6 +262,7 @@ class System:
     ``csbs`` and ``loops`` are those of files in CSB mode (:mod:`.loops`); ``ended`` counts START calls whose
     loop was stopped and that have not returned, ``stops`` are files whose next loop has been stopped already.
     ``told`` are the ports that left switches whose module is told of them, since it last looked.
+    ``sets`` are the files that are in a set to be waited for (:mod:`.sets`).
     """
 
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -283,6 +285,7 @@ class System:
     ended: dict[int, int] = field(default_factory=dict)
     stops: frozenset[int] = frozenset()
     told: tuple[str, ...] = ()
+    sets: dict[int, Item] = field(default_factory=dict)
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""

@@ -21,7 +21,7 @@ from ..core.effects import Protocol, run
 from ..core.memory import PAGE, Region
 from ..core.outcome import errno
 from ..core.step import rule
-from . import callbacks, control, csb, failure, legacy, memory, parameters, poll, requests, sync
+from . import callbacks, control, csb, failure, legacy, memory, parameters, poll, requests, sets, sync
 from . import close as closing
 from . import extmem as extmem  # registers who acts on the option
 from . import offsets_bind as offsets_bind  # registers who acts on the option
@@ -358,6 +358,32 @@ class World(CsbCalls):
         if step.state:
             x.forget_sleep()
         return Result(fired=(*x.fired, *step.fired), revents=step.state, asleep=not step.state)
+
+    def epset(
+        self, fd: str, events: frozenset[str], edge: bool, choose: Choose, actor: str = "main"
+    ) -> Result:
+        """Add a descriptor to its process's set (epoll); ``edge``: edge-triggered. It is asked once."""
+        file = self._file(fd, actor)
+        if file is None:
+            return Result(errno("EBADF"))
+        if file in self._s.sets:
+            return Result(errno("EEXIST"))
+        asked = self.poll(fd, events, choose, actor)
+        self._s.sets[file] = sets.Item(events, edge, bool(asked.revents))
+        return replace(asked, revents=frozenset(), asleep=False)
+
+    def epwait(self, fd: str, choose: Choose, actor: str = "main") -> Result:
+        """What a wait for the set tells of this descriptor now, which is in it."""
+        file = self._file(fd, actor)
+        if file is None or file not in self._s.sets:
+            return Result(errno("EBADF" if file is None else "ENOENT"))
+        asks = sets.asks(self._s.sets[file])
+        if not asks.state:
+            return Result(fired=asks.fired, asleep=True)
+        found = self.poll(fd, self._s.sets[file].events, choose, actor)
+        step = sets.told(self._s.sets[file], bool(found.revents))
+        self._s.sets[file] = step.state
+        return replace(found, fired=(*asks.fired, *found.fired, *step.fired))
 
     def _looks_first(self, file: int, bound: Bound, want_tx: bool, want_rx: bool, choose: Choose) -> bool:
         """Does poll answer from the shared page where it can? A system does so always, or never."""
