@@ -19,8 +19,9 @@ from typing import Any
 from netmap_spec.abi import Buffer, api14
 
 from .errors import ABSENT, UserError
-from .targets.entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, address
+from .targets.entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints
 from .targets.mapping import Mapping
+from .targets.memory import address
 from .trace import Port
 
 CODES = api14.IOCTLS[SYSTEM]

@@ -13,6 +13,7 @@ from netmap_reference.gen14.world import Result
 
 from ..trace import Call, Return
 from .apply import make
+from .asked import Asked
 from .candidate import Candidate, Started
 from .choices import Enumeration
 from .compare import Comparison
@@ -107,15 +108,18 @@ def skipped(c: Candidate, call: Call, taken: frozenset[str], context: Context) -
 
 
 def _act(c: Candidate, call: Call, done: Return | None, context: Context) -> Iterator[Attempt]:
-    yield from _read(c, call, done, context, frozenset())
     if not context.readings:
+        yield from _read(c, call, done, context, frozenset())
         return
+    asked = Asked()
+    yield from _read(c, call, done, context, asked)
     # All deviations together first. Where none of them makes a difference, none makes one alone.
     *alone, together = context.readings
-    deviant = list(_deviant(c, call, done, context, together))
+    deviant = list(_deviant(c, call, done, context, together)) if together & asked.switches else []
     if deviant:
         for reading in alone:
-            yield from _deviant(c, call, done, context, reading)
+            if reading & asked.switches:
+                yield from _deviant(c, call, done, context, reading)
     yield from deviant
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
-import os
+from collections.abc import Callable
 from typing import Any
 
 from netmap_spec.abi import Buffer, View, api14
 
 from .base import TargetError
-from .entry import address
+from .memory import NOWHERE, CsbArrays, EventFds, address, protect
 
 #: Requests by name: the body they take.
 BODIES: dict[str, type[View] | None] = {
@@ -40,8 +39,6 @@ OPTIONS: dict[str, type[View]] = {
     "SYNC_KLOOP_MODE": api14.nmreq_opt_sync_kloop_mode,
     "OFFSETS": api14.nmreq_opt_offsets,
 }
-#: An address that belongs to no process.
-NOWHERE = 8
 _END, _BAD = -1, -2
 
 
@@ -52,9 +49,13 @@ class Control:
     a list of mappings (type, size, next, fields). A request may be a number that netmap does not have: its
     body is a page of zeroes. Raises :class:`TargetError` (status 2) for a request or field netmap does not
     have.
+
+    ``csb``, ``eventfds`` and ``memory`` are what the application brought with its options, if it did: a
+    device that takes them keeps pointers, so they must live on. ``bring`` gives the memory of the option
+    EXTMEM, by the scenario's name for its address.
     """
 
-    def __init__(self, request: str, args: dict[str, Any]) -> None:
+    def __init__(self, request: str, args: dict[str, Any], bring: Bring | None = None) -> None:
         if request not in BODIES and not request.isdecimal():
             raise TargetError(f"unknown request '{request}'; known: {', '.join(BODIES)}", status=2)
         fields = dict(args)
@@ -68,7 +69,10 @@ class Control:
         self.header.mem.write(api14.nmreq_header.nr_name.offset, raw)
         number = getattr(api14, f"NETMAP_REQ_{request}") if request in BODIES else int(request)
         self.header.nr_reqtype = number
-        self._options = [_Option(given) for given in fields.pop("options", None) or ()]
+        self._options = [_Option(given, bring) for given in fields.pop("options", None) or ()]
+        self.csb = next((o.csb for o in self._options if o.csb), None)
+        self.eventfds = next((o.eventfds for o in self._options if o.eventfds), None)
+        self.memory = next((o.memory for o in self._options if o.memory is not None), None)
         for i, option in enumerate(self._options):
             option.link(self._options, i)
         if self._options or words.get("badopt"):
@@ -81,7 +85,7 @@ class Control:
         for key, value in fields.items():
             _store(self.body, key, value, request)
         if words.get("robody"):
-            _protect(self._body_bytes)
+            protect(address(self._body_bytes), _PAGE, mmap.PROT_READ)
         if (kind or words.get("body") or request not in BODIES) and not words.get("nobody"):
             self.header.nr_body = NOWHERE if words.get("badbody") else address(self._body_bytes)
 
@@ -119,7 +123,7 @@ class Legacy:
 class _Option:
     """One option in a buffer of this process."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
+    def __init__(self, given: dict[str, Any], bring: Bring | None) -> None:
         values = dict(given)
         kind = values.pop("type")
         names = {getattr(api14, f"NETMAP_REQ_OPT_{name}"): name for name in OPTIONS}
@@ -134,18 +138,37 @@ class _Option:
         self._header: Any = api14.nmreq_option(Buffer(self._bytes))
         self._header.nro_reqtype, self._header.nro_size = number, size
         self.address = address(self._bytes)
-        self._memory: list[bytearray] = []
+        self.csb: CsbArrays | None = None
+        self.eventfds: EventFds | None = None
+        self.memory: Any = None
+        self._token: int | None = None
         entries = values.pop("entries", None)
         if entries is not None and view is api14.nmreq_opt_csb:
-            self._view.csb_atok, self._view.csb_ktoa = (self._csb(entries) for _ in range(2))
+            self._bring_csb(CsbArrays(int(entries)), values)
+        elif entries is not None and view is api14.nmreq_opt_sync_kloop_eventfds:
+            self._bring_eventfds(int(entries), values)
+        elif view is api14.nmreq_opt_extmem and bring is not None:
+            self._token = int(values.pop("usrptr", 0))
+            self.memory = bring(self._token, int(values.get("nr_memsize", 0)))
+            self._view.nro_usrptr = address(self.memory)
         for name, value in values.items():
             _store(self._view, name, value, "an option")
 
-    def _csb(self, entries: int) -> int:
-        """The address of a block of ``entries`` entries, aligned to one."""
-        size = api14.nm_csb_atok.SIZE
-        self._memory.append(bytearray((entries + 1) * size))
-        return (address(self._memory[-1]) + size - 1) // size * size
+    def _bring_csb(self, csb: CsbArrays, values: dict[str, Any]) -> None:
+        """The addresses of both arrays, off by ``…_ofs`` bytes or nowhere (``…_bad``)."""
+        self.csb = csb
+        for array, at in (("atok", csb.atok), ("ktoa", csb.ktoa)):
+            off, bad = int(values.pop(f"{array}_ofs", 0)), values.pop(f"{array}_bad", 0)
+            setattr(self._view, f"csb_{array}", NOWHERE * csb.SIZE if bad else at + off)
+
+    def _bring_eventfds(self, entries: int, values: dict[str, Any]) -> None:
+        """A pair of eventfds an entry, behind the option's header: ioeventfd, irqfd."""
+        self.eventfds = EventFds(entries, int(values.pop("nokick", 0)), int(values.pop("noirq", 0)))
+        at = self._view.SIZE
+        for pair in zip(self.eventfds.kicks, self.eventfds.irqs, strict=True):
+            for fd in pair:
+                self._bytes[at : at + 4] = fd.to_bytes(4, "little", signed=True)
+                at += 4
 
     def link(self, options: list[_Option], i: int) -> None:
         """Store where the list goes on."""
@@ -159,22 +182,18 @@ class _Option:
         found = {"type": h.nro_reqtype, "status": h.nro_status, "size": h.nro_size}
         inner = self._view.nro_info.fields() if isinstance(self._view, api14.nmreq_opt_extmem) else {}
         own = self._view.fields() if type(self._view) is not api14.nmreq_option else {}
-        return found | {k.removeprefix("nro_"): v for k, v in own.items()} | inner
+        found |= {k.removeprefix("nro_"): v for k, v in own.items()} | inner
+        return found if self._token is None else found | {"usrptr": self._token}
 
 
 _PAGE = 4096
+#: (the scenario's name for an address, bytes) -> memory of this process.
+Bring = Callable[[int, int], Any]
 
 
 def _room(size: int, page: bool) -> Any:
     """Bytes for a body; whole pages of their own when they shall be protected."""
     return mmap.mmap(-1, _PAGE) if page else bytearray(size)
-
-
-def _protect(page: Any) -> None:
-    """Take the right to write to a page away."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mprotect(ctypes.c_void_p(address(page)), _PAGE, mmap.PROT_READ):
-        raise TargetError(f"mprotect: {os.strerror(ctypes.get_errno())}")
 
 
 def _store(view: Any, key: str, value: Any, what: str) -> None:

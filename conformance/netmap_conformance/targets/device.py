@@ -10,47 +10,25 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from netmap_spec.abi import Buffer, api14
+from netmap_spec.abi import Buffer
 
 from ..manifest import Manifest
 from ..trace import Call, Header, Return, See
 from .application import Api14Target
 from .base import TargetError
 from .control import Control, Legacy
-from .entry import EVENTS, FLAGS, PROT, SYSTEM, EntryPoints, Sets, close_quietly, event_names
+from .descriptor import CODES, CsbCalls, Descriptor, Sleeper
+from .entry import EVENTS, FLAGS, PROT, EntryPoints, Sets, close_quietly, event_names
 from .mapping import Mapping
+from .memory import region
 from .probe import probe
 from .process import ASLEEP_S, Child, sleeps
 
-CODES = api14.IOCTLS[SYSTEM]
 
-
-@dataclass
-class Descriptor:
-    """One open descriptor and what is known about it."""
-
-    number: int
-    actor: str
-    memsize: int = 0
-    nifp: int = -1
-    memory: Any = None
-    mapping: Mapping | None = None
-
-
-@dataclass
-class Sleeper:
-    """A call that runs in a thread of its own."""
-
-    call: Call
-    thread: threading.Thread
-    done: list[Return] = field(default_factory=list)
-
-
-class DeviceTarget(Api14Target):
+class DeviceTarget(CsbCalls, Api14Target):
     """The five entry points behind the :class:`~.base.Target` interface."""
 
     def __init__(self, manifest: Manifest, entry: EntryPoints, name: str) -> None:
@@ -61,6 +39,8 @@ class DeviceTarget(Api14Target):
         self._sleepers: list[Sleeper] = []
         self._children: dict[str, Child] = {}
         self._finished: list[Return] = []
+        self._regions: dict[int, Any] = {}
+        self._brought: list[Any] = []
         self._capabilities: frozenset[str] | None = None
 
     # --- life -----------------------------------------------------------------------------------
@@ -78,9 +58,13 @@ class DeviceTarget(Api14Target):
         self._finished.clear()
         for d in self._fds.values():
             self._unmap(d)
+            if d.csb is not None:
+                self._stop_loop(d)
         close_quietly(self.entry, [d.number for d in self._fds.values()])
         self._fds.clear()
         self._sleepers.clear()
+        self._regions.clear()
+        self._brought.clear()
 
     def mapping(self, fd: str, actor: str = "main") -> Mapping | None:
         found = self._fds.get(fd)
@@ -199,17 +183,35 @@ class DeviceTarget(Api14Target):
     def sys_register(self, call: Call) -> Return:
         args = {k.removeprefix("nr_"): v for k, v in call.args.items()}
         args["name"] = self.manifest.port(str(args.get("name", "")))
-        request = Control("REGISTER", args)
+        request = Control("REGISTER", args, self._region)
         done = self._control(call, request)
         if not done.errno:
             found = self._fds[call.fd]
             found.memsize, found.nifp = request.body.nr_memsize, request.body.nr_offset
+            found.brought, found.csb = request.memory, request.csb or found.csb
         return done
 
-    def sys_ctl(self, call: Call) -> Return:
+    def sys_ctl(self, call: Call) -> Return | None:
+        """A request; one that lends its thread to the kernel, SYNC_KLOOP_START, in a thread of its own."""
         args = {k: v for k, v in call.args.items() if k != "request"}
         args["name"] = self.manifest.port(str(args.get("name", "")))
-        return self._control(call, Control(str(call.args["request"]), args))
+        request = Control(str(call.args["request"]), args, self._region)
+        if call.args["request"] == "SYNC_KLOOP_START" and call.actor != "main":
+            if call.fd in self._fds:
+                self._fds[call.fd].eventfds = request.eventfds
+            return self._sleep_in(call, lambda: self._control(call, request))
+        done = self._control(call, request)
+        if call.args["request"] == "CSB_ENABLE" and not done.errno and self._fds[call.fd].nifp >= 0:
+            self._fds[call.fd].csb = request.csb
+        return done
+
+    def _region(self, name: int, size: int) -> Any:
+        """The memory that a scenario calls ``name``; without a name new memory for every request."""
+        if name not in self._regions or not name:
+            self._regions[name] = region(size)
+            # A device may use it for longer than the descriptor lives that it was brought with.
+            self._brought.append(self._regions[name])
+        return self._regions[name]
 
     def sys_legacy(self, call: Call) -> Return:
         """NIOCREGIF or NIOCGINFO."""
@@ -262,6 +264,13 @@ class DeviceTarget(Api14Target):
             found.mapping = Mapping(Buffer(memory), length, found.nifp)
         return Return(of=call.n)
 
+    def sys_useext(self, call: Call) -> Return:
+        """Memory the process brought is its own already: what it sees is what a mapping shows."""
+        found = self._fds.get(call.fd)
+        if found is not None and found.brought is not None and found.nifp >= 0:
+            found.mapping = Mapping(Buffer(found.brought), len(found.brought), found.nifp)
+        return Return(of=call.n)
+
     def sys_munmap(self, call: Call) -> Return:
         found = self._fds.get(call.fd)
         if found is None or found.memory is None:
@@ -286,10 +295,12 @@ class DeviceTarget(Api14Target):
         if call.actor == "main" or call.args.get("timeout_ms", 0) == 0:
             return self._poll(call, self._number(call.fd))
         number = self._number(call.fd)
+        return self._sleep_in(call, lambda: self._poll(call, number))
+
+    def _sleep_in(self, call: Call, act: Callable[[], Return]) -> Return | None:
+        """``act`` in a thread of its own: its return, ``None`` while it sleeps."""
         sleeper = Sleeper(call, threading.Thread(daemon=True))
-        sleeper.thread = threading.Thread(
-            target=lambda: sleeper.done.append(self._poll(call, number)), daemon=True
-        )
+        sleeper.thread = threading.Thread(target=lambda: sleeper.done.append(act()), daemon=True)
         sleeper.thread.start()
         if _falls_asleep(sleeper.thread):
             self._sleepers.append(sleeper)

@@ -38,6 +38,7 @@ import msgspec
 
 from ..trace import Port
 from .base import TargetError
+from .memory import address
 
 SYSTEM = "freebsd" if sys.platform.startswith("freebsd") else "linux"
 
@@ -91,11 +92,6 @@ class Sets(Protocol):
 
     def epset(self, fd: int, events: int, edge: bool) -> int: ...
     def epwait(self, fd: int) -> tuple[int, int, int]: ...
-
-
-def address(buffer: bytearray) -> int:
-    """Where a buffer's bytes lie in this process; valid as long as the buffer lives and is not resized."""
-    return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
 
 
 class Node:

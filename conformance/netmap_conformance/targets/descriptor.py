@@ -1,0 +1,102 @@
+"""An open descriptor of a device, and what belongs to CSB mode on it: entries, eventfds, a running loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from netmap_spec.abi import api14
+
+from ..trace import Call, Return
+from .control import Control
+from .entry import SYSTEM, EntryPoints
+from .mapping import Mapping
+from .memory import CsbArrays, EventFds
+
+CODES = api14.IOCTLS[SYSTEM]
+#: How long a loop that was told to stop may take, in seconds.
+LOOP_S = 1.0
+
+
+@dataclass
+class Descriptor:
+    """One open descriptor and what is known about it."""
+
+    number: int
+    actor: str
+    memsize: int = 0
+    nifp: int = -1
+    memory: Any = None
+    mapping: Mapping | None = None
+    csb: CsbArrays | None = None
+    eventfds: EventFds | None = None
+    brought: Any = None
+
+
+@dataclass
+class Sleeper:
+    """A call that runs in a thread of its own."""
+
+    call: Call
+    thread: threading.Thread
+    done: list[Return] = field(default_factory=list)
+
+
+class CsbCalls:
+    """The part of a device's target that is about CSB mode."""
+
+    entry: EntryPoints
+    _fds: dict[str, Descriptor]
+    _sleepers: list[Sleeper]
+
+    def _done(self, call: Call, ret: int, code: int) -> Return:
+        raise NotImplementedError
+
+    def csb(self, fd: str) -> list[dict[str, int]] | None:
+        found = self._fds.get(fd)
+        return found.csb.look() if found is not None and found.csb is not None else None
+
+    def sys_csbset(self, call: Call) -> Return:
+        """Store words into an entry; as storing into a mapping that is not there, EFAULT without one."""
+        words = {k: v for k, v in call.args.items() if k != "index"}
+        found = self._fds.get(call.fd)
+        try:
+            if found is None or found.csb is None:
+                raise IndexError
+            found.csb.store(call.args["index"], words)
+        except IndexError:
+            return Return(of=call.n, ret=-1, errno="EFAULT")
+        return Return(of=call.n)
+
+    def sys_kick(self, call: Call) -> Return:
+        return self._eventfd(call, lambda fds: Return(of=call.n, ret=fds.kick(call.args["index"])))
+
+    def sys_irq(self, call: Call) -> Return:
+        def read(fds: EventFds) -> Return:
+            size, count = fds.irq(call.args["index"], int(call.args.get("timeout_ms", 0)))
+            return Return(of=call.n, ret=size, out={"count": count})
+
+        return self._eventfd(call, read)
+
+    def _eventfd(self, call: Call, act: Callable[[EventFds], Return]) -> Return:
+        found = self._fds.get(call.fd)
+        if found is None or found.eventfds is None:
+            return Return(of=call.n, ret=-1, errno="EFAULT")
+        try:
+            return act(found.eventfds)
+        except IndexError:
+            return Return(of=call.n, ret=-1, errno="EFAULT")
+        except OSError as error:
+            return self._done(call, -1, error.errno or 0)
+
+    def _stop_loop(self, found: Descriptor) -> None:
+        """End a loop that a scenario left running, so that its thread comes back."""
+        request = Control("SYNC_KLOOP_STOP", {"name": ""})
+        self.entry.ioctl(found.number, CODES["NIOCCTRL"], request.header_bytes)
+        for sleeper in self._sleepers:
+            if sleeper.call.op == "ctl":
+                sleeper.thread.join(LOOP_S)
+        if found.eventfds is not None:
+            found.eventfds.close()
