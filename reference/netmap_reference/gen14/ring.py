@@ -44,6 +44,18 @@ RX_HEAD_TAKEN = rule(
     source=f"{NETMAP_C}:1812-1830",
     switch=PROLOGUE_UNBOUNDED,
 )
+TX_CUR_TAKEN = rule(
+    "14/ring/tx_prologue/cur-unbounded",
+    clause=_TX,
+    source=f"{NETMAP_C}:1753-1769",
+    switch=PROLOGUE_UNBOUNDED,
+)
+RX_CUR_TAKEN = rule(
+    "14/ring/rx_prologue/cur-unbounded",
+    clause=_RX,
+    source=f"{NETMAP_C}:1819-1830",
+    switch=PROLOGUE_UNBOUNDED,
+)
 RX_STORED = rule(
     "14/ring/rx_prologue/stored-first",
     clause="14.ring.reinit-resets",
@@ -176,6 +188,8 @@ def tx_prologue(k: Kring, user: UserRing, switches: frozenset[str] = CONTRACT) -
     taken = replace(k, rhead=user.head, rcur=user.cur)
     if unbounded and user.head >= k.n:
         return Step(Prologue(taken, False, k.rtail), (*fired, TX_HEAD_TAKEN))
+    if unbounded and user.cur >= k.n:
+        fired = (*fired, TX_CUR_TAKEN)
     return Step(Prologue(taken, True, k.rtail), fired)
 
 
@@ -202,6 +216,8 @@ def rx_prologue(k: Kring, user: UserRing, switches: frozenset[str] = CONTRACT) -
     taken = replace(k, rhead=user.head, rcur=user.cur)
     if unbounded and user.head >= k.n:
         return Step(Prologue(taken, False, k.rtail), (*fired, RX_HEAD_TAKEN))
+    if unbounded and user.cur >= k.n:
+        fired = (*fired, RX_CUR_TAKEN)
     return Step(Prologue(taken, True, k.rtail), fired)
 
 

@@ -258,6 +258,7 @@ class System:
     a file alive after its descriptor was closed. ``ports`` holds the environment of each port
     (:mod:`.ports.nic`). ``busy`` are rings that a call in progress has for itself (:mod:`.stop`).
     (:mod:`.ports.nic`). ``bridges`` are the switches that exist, by their place in the table of switches.
+    ``left`` are interfaces without an adapter: as written, persistent ports that lost a reference too many.
     ``request`` is what is known of the request in progress (:mod:`.failure`).
     ``csbs`` and ``loops`` are those of files in CSB mode (:mod:`.loops`); ``ended`` counts START calls whose
     loop was stopped and that have not returned, ``stops`` are files whose next loop has been stopped already.
@@ -280,6 +281,7 @@ class System:
     params: Params = Params()
     request: Request = field(default_factory=Request)
     bridges: dict[int, Bridge] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
     csbs: dict[int, Csb] = field(default_factory=dict)
     loops: dict[int, Loop] = field(default_factory=dict)
     ended: dict[int, int] = field(default_factory=dict)

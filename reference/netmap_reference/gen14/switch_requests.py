@@ -85,7 +85,7 @@ DETACH_HOST = rule("14/switch-requests/detach/host", clause=_DETACH, source=f"{B
 DETACH_FIRST = rule(
     "14/switch-requests/detach/on-two-switches", clause="14.bwrap.two-switches", source=f"{BDG_C}:673-680"
 )
-DETACH_MADE = rule("14/switch-requests/detach/made-by-register", clause=_DETACH, source=f"{BDG_C}:681-688")
+DETACH_MADE = rule("14/switch-requests/detach/made-by-register", clause=_DETACH, source=f"{BDG_C}:673-680")
 _POLL = "14.bwrap.polling"
 POLL_ON = rule("14/switch-requests/polling/on", clause=_POLL, source=f"{BDG_C}:891-937")
 POLL_OFF = rule("14/switch-requests/polling/off", clause=_POLL, source=f"{BDG_C}:939-957")
@@ -226,14 +226,15 @@ def vale_delif(ctx: Ctl) -> None:
     if ctx.name not in vale_ports.interfaces(s):
         ctx.fired.append(DELIF_NONE)
         raise Refused("ENXIO")
-    na = s.adapters[ctx.name]
-    if na.vp is None or not na.vp.lasting:
+    na = s.adapters.get(ctx.name)
+    if na is None or na.vp is None or not na.vp.lasting:
         ctx.fired.append(DELIF_OTHER)
         raise Refused("EINVAL")
     if na.fds or na.refs > 1:
         ctx.fired.append(DELIF_BUSY)
         raise Refused("EBUSY")
     adapter_put(s, na.name, ctx.fired)
+    s.left -= {na.name}
     ctx.fired.append(DELIF)
 
 
@@ -382,6 +383,9 @@ def vale_detach(ctx: Ctl) -> None:
     if na.kind == "persistent" and vale_ports.attached(s, name):
         ctx.fired.append(DETACH_FIRST)
         raise Refused("EBUSY")
+    if na.kind == "vale":
+        ctx.fired.append(DETACH_MADE)
+        raise Refused("EBUSY")
     ctx.body["port_index"] = vp.index
     if na.kind == "persistent":
         vale_ports.leave(s, name, ctx.fired)
@@ -402,8 +406,6 @@ def vale_detach(ctx: Ctl) -> None:
         del s.files[file]
         adapter_put(s, vp.below, ctx.fired)
         ctx.fired.extend((bwrap.GONE, DETACHED_NIC))
-    else:
-        ctx.fired.append(DETACH_MADE)
 
 
 # --- polling --------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ def find(asked: Asked) -> str:
     """The port of that name. ENXIO when there is none, EINVAL when it cannot have rings."""
     s, req, fired = asked.s, asked.req, asked.fired
     fired.append(request.NAME_PORT)
+    if req.name in s.left:
+        raise NotModelled("14/vale-port/left", f"{req.name} has lost its adapter")
     na = s.adapters.get(req.name)
     if na is None or na.interface == GONE:
         fired.append(NO_PORT)

@@ -17,6 +17,7 @@ from ...core.outcome import OK, Outcome, errno
 from ...core.step import rule
 from .. import bind, callbacks, failure, lease, memory, regions, request, switch
 from ..bind import Refused, free_number, hold, memory_put
+from ..failure import Faulted
 from ..request import Shape
 from ..state import RX, TX, Adapter, KringState, System
 from ..switch import Bridge, VpPort
@@ -32,7 +33,9 @@ VALE_C = switch.VALE_C
 
 #: A persistent port that a program binds is not found by its name on the switch any more.
 RENAMED = "14.vale-persistent-renamed"
-AS_WRITTEN = frozenset({RENAMED})
+#: A request that names the host stack's port of a switch drops the only reference to it.
+HOST_FREED = "14.vale-host-port-freed"
+AS_WRITTEN = frozenset({RENAMED, HOST_FREED})
 
 _FOUND = "14.switch.ports"
 FOUND = rule("14/vale-port/find/found", clause=_FOUND, source=f"{BDG_C}:421-433")
@@ -57,6 +60,13 @@ LEFT = rule("14/vale-port/destroy/detached", clause=_FOUND, source=f"{VALE_C}:39
 def label(na: Adapter) -> str:
     """The name a port of a switch goes by there."""
     return na.label or na.name
+
+HOST_FAULTS = rule(
+    "14/vale-port/host/freed",
+    clause="14.bwrap.host",
+    source=f"{NETMAP_C}:4184-4204",
+    switch=HOST_FREED,
+)
 
 
 def find_bridge(asked: Asked, name: str, least: int = 0) -> tuple[int, Outcome]:
@@ -84,7 +94,7 @@ def port_of(s: System, b: Bridge, name: str) -> str:
 
 def interfaces(s: System) -> set[str]:
     """Names of the system's network interfaces."""
-    return {na.name for na in s.adapters.values() if na.kind in ("nic", "persistent")}
+    return {na.name for na in s.adapters.values() if na.kind in ("nic", "persistent")} | s.left
 
 
 def join(s: System, place: int, b: Bridge, names: tuple[str, ...], fired: list[str]) -> None:
@@ -152,7 +162,11 @@ def make_port(
 
 
 def find(asked: Asked) -> str:
-    """The port of a switch of that name, made if it can be. Source: netmap_get_bdg_na."""
+    """The port of a switch of that name, made if it can be. Source: netmap_get_bdg_na.
+
+    As written (HOST_FREED) nobody holds a reference to the host stack's port, so the one that a request takes
+    is the last when it is dropped: the port is freed, and on the way a function is called that it has not.
+    """
     s, req, fired = asked.s, asked.req, asked.fired
     ours = switch.is_vale(req.name, asked.switches)
     fired.extend(ours.fired)
@@ -165,6 +179,9 @@ def find(asked: Asked) -> str:
     known = port_of(s, b, req.name)
     if known:
         fired.append(FOUND)
+        if HOST_FREED in asked.switches and s.adapters[known].kind == switch.BWRAP_HOST:
+            fired.append(HOST_FAULTS)
+            raise Faulted("netmap.c:4196-4200")
         return known
     if not asked.create:
         fired.append(NO_PORT)
@@ -242,11 +259,16 @@ def destroy(s: System, name: str, fired: list[str], put: Callable[[str], None]) 
 
 
 def persistent_destroy(s: System, name: str, fired: list[str], put: Callable[[str], None]) -> None:
-    """An interface that was a port leaves its switch; one made for pipes went with the last of them."""
+    """An interface that was a port leaves its switch; one made for pipes went with the last of them.
+
+    One that VALE_NEWIF made is left as an interface, until VALE_DELIF has it unregistered.
+    """
     destroy(s, name, fired, put)
     vp = s.adapters[name].vp
     if vp is None or not vp.lasting:
         fired.append(pipe_ends.PARENT_GONE)
+    else:
+        s.left |= {name}
 
 
 OPS = PortOps(
