@@ -20,7 +20,9 @@ def test_what_was_asked_for_is_remembered_and_is_off() -> None:
     assert asked.switches == {"14.tx-not-stamped", "14.do-rx-poll-ignored"}
 
 
-@pytest.mark.parametrize("act", [list, lambda s: s & {"a"}, lambda s: frozenset("a") | s, lambda s: s <= {"a"}])
+@pytest.mark.parametrize(
+    "act", [list, lambda s: s & {"a"}, lambda s: frozenset("a") | s, lambda s: s <= {"a"}]
+)
 def test_what_cannot_be_remembered_is_refused(act: Any) -> None:
     with pytest.raises(TypeError, match="one switch at a time"):
         act(Asked())
