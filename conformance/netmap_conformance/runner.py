@@ -71,7 +71,7 @@ class Runner:
         self._bound: list[tuple[str, str]] = []
         self._restless: Call | None = None
         self._extra: dict[str, list[int]] = {}
-        self._sleeping: set[int] = set()
+        self._sleeping: dict[int, str] = {}
         self._n = 0
         self._stop = False
         self._dead = False
@@ -174,7 +174,7 @@ class Runner:
             self._collect()
         done = self.target.call(resolved)
         if done is None:
-            self._sleeping.add(call.n)
+            self._sleeping[call.n] = call.actor
             return None
         if resolved.args != call.args:
             done.wrote = {k: v for k, v in resolved.args.items() if v != call.args.get(k)}
@@ -198,7 +198,7 @@ class Runner:
     def _collect(self) -> None:
         """Record the returns of sleepers that woke meanwhile."""
         for late in self.target.finished():
-            self._sleeping.discard(late.of)
+            self._sleeping.pop(late.of, None)
             self._record(late)
 
     def _follow(self, call: Call, done: Return) -> None:
@@ -221,6 +221,7 @@ class Runner:
         elif call.op in ("exit", "kill"):
             gone = call.args.get("actor", call.actor)
             self._processes.discard(gone)
+            self._sleeping = {n: actor for n, actor in self._sleeping.items() if actor != gone}
             self._bound = [b for b in self._bound if b[0] != gone]
         elif call.op == "mmap" and done.see is not None and (done.see.nifp or {}).get("ni_bufs_head"):
             self._extra[call.fd] = list((self.target.look(call.fd, call.actor).nifp or {}).get("extra", []))
@@ -240,6 +241,8 @@ class Runner:
         for _ in range(PASSES):
             changed = False
             for actor, fd in list(self._bound):
+                if actor in self._processes and actor in self._sleeping.values():
+                    continue  # who sleeps calls nothing else
                 for op in ("txsync", "rxsync"):
                     done = self.execute(Call(n=0, op=op, fd=fd, actor=actor, text=SETTLE, line=call.line))
                     if self._stop:

@@ -1,4 +1,4 @@
-"""An open descriptor of a device, and what belongs to CSB mode on it: entries, eventfds, a running loop."""
+"""An open descriptor of a device, and what belongs to it: CSB mode with entries and loop, mapped memory."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from netmap_spec.abi import api14
+from netmap_spec.abi import Buffer, api14
 
+from ..expressions import ExpressionError
 from ..trace import Call, Return
 from .control import Control
-from .entry import SYSTEM, EntryPoints
+from .entry import FLAGS, PROT, SYSTEM, EntryPoints
 from .mapping import Mapping
-from .memory import CsbArrays, EventFds
+from .memory import CsbArrays, EventFds, address, region
 
 CODES = api14.IOCTLS[SYSTEM]
 #: How long a loop that was told to stop may take, in seconds.
 LOOP_S = 1.0
+#: Bytes that are mapped when nobody says how many.
+PAGE = 4096
 
 
 @dataclass
@@ -100,3 +103,71 @@ class CsbCalls:
                 sleeper.thread.join(LOOP_S)
         if found.eventfds is not None:
             found.eventfds.close()
+
+
+class MemoryCalls:
+    """The part of a device's target that is about mapped memory."""
+
+    entry: EntryPoints
+    _fds: dict[str, Descriptor]
+    _regions: dict[int, Any]
+    _brought: list[Any]
+
+    def _done(self, call: Call, ret: int, code: int) -> Return:
+        raise NotImplementedError
+
+    def _number(self, fd: str) -> int:
+        raise NotImplementedError
+
+    def address(self, fd: str, ring: str, index: int) -> int:
+        """Where this process has the buffer of a slot."""
+        found = self._fds.get(fd)
+        if found is None or found.mapping is None:
+            raise ExpressionError(f"{fd} is not mapped")
+        memory = found.memory if found.memory is not None else found.brought
+        return address(memory) + found.mapping.buffer(ring, index)
+
+    def sys_mmap(self, call: Call) -> Return:
+        args = call.args
+        found = self._fds.get(call.fd)
+        length = args.get("length", (found.memsize if found else 0) or PAGE)
+        memory, code = self.entry.mmap(
+            self._number(call.fd),
+            length,
+            PROT[args.get("prot", "rw")],
+            FLAGS[args.get("flags", "shared")],
+            args.get("offset", 0),
+        )
+        if memory is None or found is None:
+            return self._done(call, -1, code)
+        self._unmap(found)
+        found.memory = memory
+        if found.nifp >= 0 and args.get("offset", 0) == 0:
+            found.mapping = Mapping(Buffer(memory), length, found.nifp)
+        return Return(of=call.n)
+
+    def sys_useext(self, call: Call) -> Return:
+        """Memory the process brought is its own already: what it sees is what a mapping shows."""
+        found = self._fds.get(call.fd)
+        if found is not None and found.brought is not None and found.nifp >= 0:
+            found.mapping = Mapping(Buffer(found.brought), len(found.brought), found.nifp)
+        return Return(of=call.n)
+
+    def sys_munmap(self, call: Call) -> Return:
+        found = self._fds.get(call.fd)
+        if found is None or found.memory is None:
+            return Return(of=call.n, ret=-1, errno="EINVAL")
+        code = self._unmap(found)
+        return self._done(call, -1 if code else 0, code)
+
+    def _region(self, name: int, size: int) -> Any:
+        """The memory that a scenario calls ``name``; without a name new memory for every request."""
+        if name not in self._regions or not name:
+            self._regions[name] = region(size)
+            # A device may use it for longer than the descriptor lives that it was brought with.
+            self._brought.append(self._regions[name])
+        return self._regions[name]
+
+    def _unmap(self, found: Descriptor) -> int:
+        memory, found.memory, found.mapping = found.memory, None, None
+        return self.entry.munmap(memory) if memory is not None else 0

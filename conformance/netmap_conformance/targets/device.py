@@ -13,22 +13,20 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from netmap_spec.abi import Buffer
 
 from ..manifest import Manifest
 from ..trace import Call, Header, Return, See
 from .application import Api14Target
 from .base import TargetError
 from .control import Control, Legacy
-from .descriptor import CODES, CsbCalls, Descriptor, Sleeper
-from .entry import EVENTS, FLAGS, PROT, EntryPoints, Sets, close_quietly, event_names
+from .descriptor import CODES, CsbCalls, Descriptor, MemoryCalls, Sleeper
+from .entry import EVENTS, EntryPoints, Sets, close_quietly, event_names
 from .mapping import Mapping
-from .memory import region
 from .probe import probe
 from .process import ASLEEP_S, Child, sleeps
 
 
-class DeviceTarget(CsbCalls, Api14Target):
+class DeviceTarget(CsbCalls, MemoryCalls, Api14Target):
     """The five entry points behind the :class:`~.base.Target` interface."""
 
     def __init__(self, manifest: Manifest, entry: EntryPoints, name: str) -> None:
@@ -167,10 +165,6 @@ class DeviceTarget(CsbCalls, Api14Target):
         self._fds[call.args["to"]] = Descriptor(number, call.actor, found.memsize, found.nifp)
         return Return(of=call.n)
 
-    def _unmap(self, found: Descriptor) -> int:
-        memory, found.memory, found.mapping = found.memory, None, None
-        return self.entry.munmap(memory) if memory is not None else 0
-
     # --- requests -------------------------------------------------------------------------------
 
     def _control(self, call: Call, request: Control) -> Return:
@@ -205,14 +199,6 @@ class DeviceTarget(CsbCalls, Api14Target):
             self._fds[call.fd].csb = request.csb
         return done
 
-    def _region(self, name: int, size: int) -> Any:
-        """The memory that a scenario calls ``name``; without a name new memory for every request."""
-        if name not in self._regions or not name:
-            self._regions[name] = region(size)
-            # A device may use it for longer than the descriptor lives that it was brought with.
-            self._brought.append(self._regions[name])
-        return self._regions[name]
-
     def sys_legacy(self, call: Call) -> Return:
         """NIOCREGIF or NIOCGINFO."""
         args = {k: v for k, v in call.args.items() if k != "request"}
@@ -242,41 +228,6 @@ class DeviceTarget(CsbCalls, Api14Target):
             return Return(of=call.n, ret=act(self._number(call.fd)))
         except OSError as error:
             return self._done(call, -1, error.errno or 0)
-
-    # --- memory ---------------------------------------------------------------------------------
-
-    def sys_mmap(self, call: Call) -> Return:
-        args = call.args
-        found = self._fds.get(call.fd)
-        length = args.get("length") or (found.memsize if found else 0) or 4096
-        memory, code = self.entry.mmap(
-            self._number(call.fd),
-            length,
-            PROT[args.get("prot", "rw")],
-            FLAGS[args.get("flags", "shared")],
-            args.get("offset", 0),
-        )
-        if memory is None or found is None:
-            return self._done(call, -1, code)
-        self._unmap(found)
-        found.memory = memory
-        if found.nifp >= 0 and args.get("offset", 0) == 0:
-            found.mapping = Mapping(Buffer(memory), length, found.nifp)
-        return Return(of=call.n)
-
-    def sys_useext(self, call: Call) -> Return:
-        """Memory the process brought is its own already: what it sees is what a mapping shows."""
-        found = self._fds.get(call.fd)
-        if found is not None and found.brought is not None and found.nifp >= 0:
-            found.mapping = Mapping(Buffer(found.brought), len(found.brought), found.nifp)
-        return Return(of=call.n)
-
-    def sys_munmap(self, call: Call) -> Return:
-        found = self._fds.get(call.fd)
-        if found is None or found.memory is None:
-            return Return(of=call.n, ret=-1, errno="EINVAL")
-        code = self._unmap(found)
-        return self._done(call, -1 if code else 0, code)
 
     # --- data path ------------------------------------------------------------------------------
 

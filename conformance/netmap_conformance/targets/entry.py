@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import mmap as os_mmap
 import os
@@ -118,6 +119,8 @@ class Node:
         return ret, ctypes.get_errno() if ret < 0 else 0
 
     def mmap(self, fd: int, length: int, prot: int, flags: int, offset: int) -> tuple[Any, int]:
+        if length == 0:  # Python would take it for the length of the file
+            return None, errno.EINVAL
         try:
             return os_mmap.mmap(fd, length, flags=flags, prot=prot, offset=offset), 0
         except OSError as error:

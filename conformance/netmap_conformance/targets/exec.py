@@ -7,6 +7,7 @@ The suite writes one object a line, the command answers one object a line::
     {"ev":"call","n":1,"op":"open","fd":"A"}            {"ev":"return","of":1,"ret":0}
     {"ev":"look","fd":"A","actor":"main"}               {"ev":"see","see":{"rings":{…},"slots":{…}}}
     {"ev":"quiet"}                                      {"ev":"quiet","quiet":true}
+    {"ev":"address","fd":"A","ring":"tx0","index":2}    {"ev":"address","address":140123456}
     {"ev":"stop"}                                       {"ev":"stopped"}
 
 Header, calls and returns are those of a trace. A call of an actor other than ``main`` that sleeps is
@@ -14,6 +15,8 @@ answered ``{"ev":"asleep","of":N}``; its return is written before the answer to 
 which it woke. ``{"ev":"error","message":…,"status":3}`` answers a ``hello`` or ``start`` that cannot
 be done. A command that dies during a call is a FAULT of that call, one that does not answer within
 the manifest's ``watchdog_s`` a HANG; it is then killed and started again for the next scenario.
+``address`` asks where the application has the buffer of a slot; a command that cannot tell answers ``error``,
+and the scenarios that need it cannot be judged.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from typing import IO, Any
 
 import msgspec
 
+from ..expressions import ExpressionError
 from ..manifest import Manifest
 from ..trace import FORMAT, Call, Header, Return, See
 from .base import TargetError
@@ -219,6 +223,15 @@ class ExecTarget:
     def look(self, fd: str, actor: str = "main") -> See:
         """The rings of ``fd`` as they are now."""
         return msgspec.convert(self._ask({"ev": "look", "fd": fd, "actor": actor}, "see")["see"], See)
+
+    def address(self, fd: str, ring: str, index: int) -> int:
+        """Where the application of ``fd`` has the buffer of a slot."""
+        try:
+            return int(
+                self._ask({"ev": "address", "fd": fd, "ring": ring, "index": index}, "address")["address"]
+            )
+        except TargetError as error:
+            raise ExpressionError(str(error)) from None
 
     def quiet(self) -> bool:
         """Has the command's environment nothing left to do?"""

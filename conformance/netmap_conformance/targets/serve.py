@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from .. import manifest as manifests
+from ..expressions import ExpressionError, no_address
 from ..manifest import Manifest
 from ..trace import Call, Header
 from . import open_here
@@ -65,6 +66,9 @@ def main(argv: list[str]) -> int:
                         "see": msgspec.to_builtins(target.look(message["fd"], message.get("actor", "main"))),
                     }
                 )
+            elif ev == "address":
+                where = getattr(target, "address", no_address)
+                say({"ev": "address", "address": where(message["fd"], message["ring"], message["index"])})
             elif ev == "quiet":
                 say({"ev": "quiet", "quiet": target.quiet()})
             elif ev == "stop":
@@ -75,6 +79,8 @@ def main(argv: list[str]) -> int:
                 say({"ev": "error", "message": f"unknown message '{ev}'", "status": 2})
         except MappingError as error:
             say({"ev": "see", "see": {}, "why": str(error)})
+        except ExpressionError as error:
+            say({"ev": "error", "message": str(error), "status": 2})
         except (TargetError, manifests.ManifestError) as error:
             say({"ev": "error", "message": str(error), "status": getattr(error, "status", 2)})
     if target is not None:
