@@ -14,6 +14,7 @@ from netmap_reference.core.step import Step
 from netmap_reference.gen14 import (
     bind,
     csb,
+    header,
     kloop,
     legacy,
     memory,
@@ -179,7 +180,7 @@ _TRACES: tuple[tuple[str, tuple[str, ...], Trace, str, str, str, str], ...] = (
     ),
 )  # fmt: skip
 
-_HEADER = requests.check_header
+_HEADER = header.check_header
 _BREAKS = Slip(_HEADER, "reserved != 0 -> reserved == 0")
 
 

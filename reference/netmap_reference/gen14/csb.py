@@ -53,6 +53,7 @@ SURVIVED = rule(
 )
 #: A copy of each array, to see whether it can be accessed.
 COPY = point("csb.copy", "ENOMEM", source=f"{NETMAP_C}:2190-2192")
+TOUCH = point("csb.memory", "EFAULT", source=f"{NETMAP_C}:2193-2205")
 SYNC_BUSY = rule("14/csb/sync", clause="14.csb.no-sync", source=f"{NETMAP_C}:3187-3191")
 POLL_ERROR = rule("14/csb/poll", clause="14.csb.no-sync", source=f"{NETMAP_C}:3711-3714")
 

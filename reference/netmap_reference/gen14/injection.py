@@ -27,12 +27,19 @@ from .world import World
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """A request and the world it is made in. ``prepare`` brings a fresh world there; ``act`` makes it."""
+    """A request and the world it is made in. ``prepare`` brings a fresh world there; ``act`` makes it.
+
+    ``name`` begins with the name of the request.
+    """
 
     name: str
     prepare: Callable[[], World]
     act: Callable[[World], Result]
     ok: bool = True
+
+    @property
+    def request(self) -> str:
+        return self.name.split()[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,9 @@ def snapshot(s: System) -> dict[str, Any]:
         elif name == "krings":
             # How far its monitors have seen a ring means nothing without monitors.
             value = {k: v if v.copies or any(v.zmon) else replace(v, seen=0) for k, v in value.items()}
+        elif name == "bridges":
+            # Serial numbers tell ports apart that had the same index; which number it is means nothing.
+            value = {k: replace(v, coming=0) for k, v in value.items()}
         elif name == "request":
             value = value.key()
         elif isinstance(value, dict):
@@ -241,6 +251,15 @@ def check(
         if left and first:
             break
     return report
+
+
+def table(situations: Iterable[Situation]) -> dict[str, frozenset[str]]:
+    """Which points each request passes, in whatever situation."""
+    found: dict[str, frozenset[str]] = {}
+    for situation in situations:
+        points, _ = points_of(situation.prepare(), situation.act)
+        found[situation.request] = found.get(situation.request, frozenset()).union(points)
+    return found
 
 
 def steps_of(situations: Iterable[Situation]) -> frozenset[str]:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..core.effects import run
-from ..core.step import Step
+from ..core.step import Step, rule
 from . import csb, failure, kloop, options, requests
 from .bind import Refused
 from .csb import Array, Entry
+from .failure import point
 from .kloop import RingArgs
 from .options import Option
 from .ptnet import guest_sync
@@ -24,6 +25,19 @@ from .state import RX, TX, Csb, File, KringState, Loop, System, ring_name
 
 if TYPE_CHECKING:
     from .execute import Execution
+
+#: Nobody looks whether the memory for what a loop waits for was there.
+POLL_UNCHECKED = "14.kloop-poll-unchecked"
+AS_WRITTEN = frozenset({POLL_UNCHECKED})
+
+POLL = point("kloop.poll", "ENOMEM", source=f"{kloop.KLOOP_C}:708-712")
+EVENTFD = point("kloop.eventfd", "EBADF", source=f"{kloop.KLOOP_C}:733-776")
+POLL_FAULT = rule(
+    "14/kloop/start/poll-fault",
+    clause="14.failure.errno",
+    source=f"{kloop.KLOOP_C}:708-718",
+    switch=POLL_UNCHECKED,
+)
 
 #: What ``csbset`` calls the words an application stores.
 WORDS = {"head": "head", "cur": "cur", "kick": "appl_need_kick", "flags": "sync_flags"}
@@ -73,6 +87,7 @@ def csb_option(ctx: Ctl, option: Option) -> None:
         return
     for _ in (atok, ktoa):
         failure.may_fail(s, csb.COPY, ctx.fired)
+        failure.may_fail(s, csb.TOUCH, ctx.fired)
     entries: list[Entry] = []
     for ring in bound:
         step = csb.csb_init(s.krings[ring].pos)
@@ -116,8 +131,21 @@ def eventfds_option(ctx: Ctl, option: Option) -> None:
     all_kicks = int(body.get("nokick", 0)) % (1 << count) == 0
     direct = loop.direct_tx or loop.direct_rx
     busy_wait = _take(ctx, kloop.eventfds_check(count, bound, all_kicks, direct))
+    _poll_entries(ctx)
+    for _ in range(bound):
+        failure.may_fail(ctx.s, EVENTFD, ctx.fired)
     irqs = tuple(int(body.get("noirq", 0)) >> i & 1 == 0 for i in range(bound))
     ctx.s.loops[ctx.file] = replace(loop, busy_wait=busy_wait, irqs=irqs)
+
+
+def _poll_entries(ctx: Ctl) -> None:
+    """Memory for what the loop waits for; as written (POLL_UNCHECKED) nobody looks whether it came."""
+    if not failure.fails(ctx.s, POLL, ctx.fired):
+        return
+    if POLL_UNCHECKED in ctx.switches:
+        ctx.fired.append(POLL_FAULT)
+        raise failure.Faulted("netmap_kloop.c:711-720")
+    raise Refused(POLL.errno)
 
 
 @requests.handles("SYNC_KLOOP_START")
@@ -151,6 +179,7 @@ def stop(ctx: Ctl) -> None:
     if not s.files[file].adapter or not s.adapters[s.files[file].adapter].on:
         ctx.fired.append(kloop.STOP_UNBOUND)
         raise Refused("ENXIO")
+    requests.sure(ctx)
     if file in s.loops:
         del s.loops[file]
         s.ended[file] = s.ended.get(file, 0) + 1

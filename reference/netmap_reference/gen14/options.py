@@ -29,6 +29,7 @@ from netmap_spec.abi import api14
 from ..core.outcome import NotModelled, errno
 from ..core.step import Step, rule
 from .bind import Refused
+from .failure import point
 
 if TYPE_CHECKING:
     from .requests import Ctl
@@ -41,6 +42,8 @@ POINTER = 8
 #: Bytes of the kernel's copy of a request: two saved pointers, body, a table by type, options with one each.
 BUFFER = (2 + OPT_MAX) * POINTER + MAXSIZE + OPT_MAX * POINTER
 
+COPY_IN = point("options.copy-in", "EFAULT", source=f"{NETMAP_C}:3469-3474,3529-3535")
+COPY_OUT = point("options.copy-out", "EFAULT", source=f"{NETMAP_C}:3596-3615")
 COPIED = rule("14/options/copyin/copied", clause="14.options.status", source=f"{NETMAP_C}:3543-3549")
 TYPE_ZERO = rule("14/options/copyin/type-zero", clause="14.options.type", source=f"{NETMAP_C}:3490-3497")
 UNKNOWN = rule("14/options/copyin/unknown", clause="14.options.type", source=f"{NETMAP_C}:3499-3502")

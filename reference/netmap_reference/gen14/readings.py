@@ -11,6 +11,7 @@ from . import (
     csb,
     kloop,
     legacy,
+    loops,
     offsets_bind,
     poll,
     ptnet,
@@ -24,6 +25,7 @@ from . import (
 )
 from .libraries import nm_open, nmport, nmport_options, words
 from .ports import (
+    attach_steps,
     bwrap,
     host,
     monitor_ends,
@@ -50,6 +52,8 @@ AS_WRITTEN: frozenset[str] = (
     | legacy.AS_WRITTEN
     | csb.AS_WRITTEN
     | kloop.AS_WRITTEN
+    | loops.AS_WRITTEN
+    | attach_steps.AS_WRITTEN
     | ptnet.AS_WRITTEN
     | ring.AS_WRITTEN
     | sync.AS_WRITTEN

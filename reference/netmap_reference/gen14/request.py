@@ -18,6 +18,8 @@ from .failure import point
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
+LEGACY_C = "luigirizzo/netmap:sys/dev/netmap/netmap_legacy.c@89607e14"
+LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 VALE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14"
 
 PIPE_MAXSLOTS = 4096
@@ -39,6 +41,10 @@ VERSION = rule("14/register/version", clause="14.register.version", source=f"{NE
 COPY_MEMORY = point("request.memory", "ENOMEM", source=f"{NETMAP_C}:3427-3431")
 COPY_IN = point("request.copy-in", "EFAULT", source=f"{NETMAP_C}:3448-3451")
 COPY_OUT = point("request.copy-out", "EFAULT", source=f"{NETMAP_C}:3577-3585")
+LEGACY_HEADER = point("legacy.header", "ENOMEM", source=f"{LEGACY_C}:125-129")
+LEGACY_BODY = point("legacy.body", "ENOMEM", source=f"{LEGACY_C}:147-148,157-158,174,179-180,188-189,205-206")
+HEADER_IN = point("header.copy-in", "EFAULT", source=f"{LINUX_C}:1505-1511")
+HEADER_OUT = point("header.copy-out", "EFAULT", source=f"{LINUX_C}:1514-1515")
 
 _CUT = "14.register.sizes"
 CUT = rule("14/register/bound/as-asked", clause=_CUT, source=f"{NETMAP_C}:687-707")

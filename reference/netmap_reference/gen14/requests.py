@@ -1,8 +1,9 @@
 """Chapter *requests*: NIOCCTRL, from the header to a request's own chapter and back.
 
 What is common to all requests is done here once, in this order: the version, ``nr_reserved``, a body where
-one belongs and none where none does, the copy of the body, the list of options (:mod:`.options`). Then
-the request's handler runs, and what it stored is copied back.
+one belongs and none where none does (:mod:`.header`), the copy of the body, the list of options
+(:mod:`.options`). Then the request's handler runs, and what it stored is copied back: body, options, header.
+A handler that does what cannot be taken back calls :func:`sure` before it.
 
 To plug in, a chapter registers a handler for its request::
 
@@ -28,15 +29,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netmap_spec.abi import View, api14
-from netmap_spec.abi.views import Int
-
 from ..core.choice import Choose
 from ..core.outcome import NotModelled, errno, fault
 from ..core.step import Step, rule
 from . import failure, options, regions
 from . import request as asking
 from .bind import Faulted, Refused
+from .header import (
+    KINDS,
+    Header,
+    Kind,
+    check_body,
+    check_header,
+    lookup,
+    parse_body,
+    parse_header,
+    shown_body,
+)
 from .options import Option, Options
 from .result import Result
 from .state import File, System
@@ -47,12 +56,11 @@ NETMAP_C = asking.NETMAP_C
 RESERVED_LEFT = "14.header-reserved-left"
 #: A request whose result cannot be copied back has been carried out, and fails.
 DONE_THOUGH_FAILED = "14.copyout-after-the-fact"
-AS_WRITTEN = frozenset({RESERVED_LEFT, DONE_THOUGH_FAILED})
+#: The old interface to VALE_DETACH does not look whether the memory for the request was there.
+DETACH_UNCHECKED = "14.legacy-detach-unchecked"
+AS_WRITTEN = frozenset({RESERVED_LEFT, DONE_THOUGH_FAILED, DETACH_UNCHECKED})
 
 _HEADER = "14.control.header"
-RESERVED = rule("14/requests/header/reserved", clause=_HEADER, source=f"{NETMAP_C}:3391-3395")
-NO_BODY = rule("14/requests/body/missing", clause="14.control.body", source=f"{NETMAP_C}:3409-3416")
-EXTRA_BODY = rule("14/requests/body/unexpected", clause="14.control.body", source=f"{NETMAP_C}:3409-3416")
 BODY_FAULT = rule(
     "14/requests/body/bad-pointer", clause="14.control.body-fault", source=f"{NETMAP_C}:3448-3452"
 )
@@ -70,48 +78,13 @@ COPYOUT_LATE = rule(
     source=f"{NETMAP_C}:3173-3176,3577-3585",
     switch=DONE_THOUGH_FAILED,
 )
+DETACH_FAULT = rule(
+    "14/requests/legacy/detach-fault",
+    clause="14.failure.errno",
+    source=f"{asking.LEGACY_C}:172-176",
+    switch=DETACH_UNCHECKED,
+)
 BACK = rule("14/requests/copyout/body", clause="14.control.copied-back", source=f"{NETMAP_C}:3577-3585")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One request: its number, and the structure its body is, if it has one."""
-
-    number: int
-    body: type[View] | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the body (nmreq_size_by_type)."""
-        return self.body.SIZE if self.body else 0
-
-
-def _kind(name: str, body: type[View] | None) -> Kind:
-    return Kind(getattr(api14, f"NETMAP_REQ_{name}"), body)
-
-
-#: The requests of API 14 by name.
-KINDS = {
-    name: _kind(name, body)
-    for name, body in (
-        ("REGISTER", api14.nmreq_register),
-        ("PORT_INFO_GET", api14.nmreq_port_info_get),
-        ("VALE_ATTACH", api14.nmreq_vale_attach),
-        ("VALE_DETACH", api14.nmreq_vale_detach),
-        ("VALE_LIST", api14.nmreq_vale_list),
-        ("PORT_HDR_SET", api14.nmreq_port_hdr),
-        ("PORT_HDR_GET", api14.nmreq_port_hdr),
-        ("VALE_NEWIF", api14.nmreq_vale_newif),
-        ("VALE_DELIF", None),
-        ("VALE_POLLING_ENABLE", api14.nmreq_vale_polling),
-        ("VALE_POLLING_DISABLE", api14.nmreq_vale_polling),
-        ("POOLS_INFO_GET", api14.nmreq_pools_info),
-        ("SYNC_KLOOP_START", api14.nmreq_sync_kloop_start),
-        ("SYNC_KLOOP_STOP", None),
-        ("CSB_ENABLE", None),
-    )
-}
-_BY_NUMBER = {kind.number: name for name, kind in KINDS.items()}
 
 
 @dataclass(slots=True)
@@ -119,8 +92,9 @@ class Ctl:
     """A request in progress: the system, the open file, what was sent and what will be copied back.
 
     ``name`` is the header's. ``mem`` is the region an option has brought, ``binding`` the file on its way to
-    being bound. ``afterwards`` is called on the system when the request has failed: what, as
-    written, stays behind; each returns the rules it fired.
+    being bound. ``copies`` passes the copies back to the caller, once (:func:`sure`). ``afterwards`` is
+    called on the system when the request has failed: what, as written, stays behind; each returns the rules
+    it fired.
     """
 
     s: System
@@ -135,6 +109,7 @@ class Ctl:
     afterwards: list[Callable[[System], Iterable[str]]] = field(default_factory=list)
     mem: int = 0
     binding: File = field(default_factory=File)
+    copies: Callable[[], None] = lambda: None
 
     def asks(self, **fields: Any) -> asking.Request:
         """What :mod:`.register` looks at: the body's fields of the same name, and ``fields``."""
@@ -159,114 +134,7 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
     return register
 
 
-# --- the header and the body ------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A header as sent: ``name`` up to 64 bytes; ``body`` and ``list`` say where the pointers lead.
-
-    ``body``: ``none``, ``there``, ``bad`` (no memory), ``read-only``. ``list``: ``there`` or ``bad``.
-    """
-
-    name: str = ""
-    version: int = api14.NETMAP_API
-    reserved: int = 0
-    body: str = "there"
-    list: str = "there"
-
-
-def check_header(version: int, reserved: int) -> Step[bool]:
-    """Is the header one to go on with? EINVAL for a version that is not spoken, and for ``nr_reserved``."""
-    if version < api14.NETMAP_MIN_API or version > api14.NETMAP_MAX_API:
-        return Step(False, (asking.VERSION,), errno("EINVAL"))
-    if reserved != 0:
-        return Step(False, (RESERVED,), errno("EINVAL"))
-    return Step(True)
-
-
-def check_body(size: int, given: bool) -> Step[bool]:
-    """Is a body of ``size`` bytes there exactly when one belongs? EINVAL when not."""
-    if size > 0 and not given:
-        return Step(False, (NO_BODY,), errno("EINVAL"))
-    if size == 0 and given:
-        return Step(False, (EXTRA_BODY,), errno("EINVAL"))
-    return Step(True)
-
-
-def parse_header(fields: dict[str, Any], size: int, known: bool) -> Header:
-    """Take the header's part out of a trace's fields.
-
-    ``header`` is a mapping: ``reserved``; ``nobody``, ``badbody``, ``robody``: no body, none of the process's
-    memory, read-only memory; ``body``: one where none belongs; ``badopt``: the list is none of the process's
-    memory. A request netmap does not have comes with a body unless ``nobody`` says otherwise.
-    """
-    words = dict(fields.pop("header", None) or {})
-    version = asking.named(fields.pop("version", api14.NETMAP_API), "NETMAP_") % (1 << 16)
-    body = "there" if size or words.pop("body", not known) else "none"
-    for word, place in (("nobody", "none"), ("badbody", "bad"), ("robody", "read-only")):
-        if words.pop(word, 0):
-            body = place
-    bad_list = bool(words.pop("badopt", 0))
-    reserved = int(words.pop("reserved", 0)) % (1 << 32)
-    words.pop("body", None)
-    if words:
-        raise ValueError(f"a header has no {', '.join(words)}")
-    name = str(fields.pop("name", ""))[: asking.NAMSIZ]
-    return Header(name, version, reserved, body, "bad" if bad_list else "there")
-
-
-def parse_body(name: str, kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Every field of a request's body under its C name: what ``fields`` say, else 0; ``nr_mode`` of a
-    REGISTER defaults to ALL_NIC. Integers wrap to the width of their C field.
-
-    ``mode`` and ``flags`` may be names. Raises ``ValueError`` for a field the body does not have.
-    """
-    members = dict(_members(kind.body)) if kind.body else {}
-    body: dict[str, Any] = dict.fromkeys(members, 0)
-    if "nr_flags" in members:
-        body["nr_mode"] = api14.NR_REG_ALL_NIC
-    for key, value in fields.items():
-        member = key if key in members else f"nr_{key}"
-        if member not in members:
-            raise ValueError(f"{name} has no field '{key}'")
-        prefix = "NR_REG_" if key.endswith("mode") else "NR_"
-        body[member] = asking.named(value, prefix) % (1 << 8 * members[member].size)
-    return body
-
-
-def _members(view: type[View]) -> Iterable[tuple[str, Int]]:
-    """The integers of a structure; those of a structure in it are its own, as in nmreq_vale_attach."""
-    for name, member in vars(view).items():
-        if isinstance(member, Int) and not name.startswith("pad"):
-            yield name, member
-        elif hasattr(member, "kind") and name == "reg":
-            yield from _members(member.kind)
-
-
-def shown_body(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
-    """A body as a trace shows it: the structure inside nmreq_vale_attach is one."""
-    if kind.body is api14.nmreq_vale_attach:
-        inner = dict.fromkeys(name for name, _ in _members(api14.nmreq_register))
-        return {"port_index": body["port_index"], "reg": {name: body[name] for name in inner}}
-    return dict(body)
-
-
 # --- one request ------------------------------------------------------------------------------
-
-
-def lookup(name: str) -> tuple[str, Kind, bool]:
-    """A request by name or number: (name, kind, does API 14 have it?). ``ValueError`` for other words."""
-    name = name.removeprefix("NETMAP_REQ_")
-    if name in KINDS:
-        return name, KINDS[name], True
-    try:
-        number = int(name, 0) % (1 << 16)
-    except ValueError:
-        raise ValueError(f"there is no request '{name}'") from None
-    if number in _BY_NUMBER:
-        return _BY_NUMBER[number], KINDS[_BY_NUMBER[number]], True
-    return str(number), Kind(number), False
 
 
 def run(
@@ -293,13 +161,17 @@ def run(
     before = s.clone()
     reserved, done, outcome = header.reserved, None, None
 
+    def copies() -> None:
+        ctx.copies = lambda: None
+        if _copies_fail(ctx, kind, header, in_kernel):
+            _cannot_copy_back(ctx, given)
+
     def act() -> Result | None:
         _admit(ctx, kind, header, in_kernel)
         ctx.name = header.name[: asking.NAMSIZ - 1]
+        ctx.copies = copies
         done = _carry_out(ctx, known)
-        copies = kind.size and not in_kernel
-        if copies and (failure.fails(s, asking.COPY_OUT, ctx.fired) or header.body == "read-only"):
-            _cannot_copy_back(ctx, given)
+        ctx.copies()
         _let_go(ctx)
         return done
 
@@ -337,8 +209,10 @@ def run(
 
 def _admit(ctx: Ctl, kind: Kind, header: Header, in_kernel: bool) -> None:
     """The checks and copies before the request's own chapter."""
+    failure.may_fail(ctx.s, asking.HEADER_IN, ctx.fired)
     _refuse(ctx, check_header(header.version, header.reserved))
     if in_kernel:
+        _translated(ctx, kind)
         return
     step = check_body(kind.size, header.body != "none")
     if not step.outcome.ok and RESERVED_LEFT in ctx.switches:
@@ -353,8 +227,24 @@ def _admit(ctx: Ctl, kind: Kind, header: Header, in_kernel: bool) -> None:
     sent = ctx.options.now.options
     first = options.BAD if header.list == "bad" else 0 if sent else options.END
     copied = options.copyin(sent, first, kind.size)
+    for _ in copied.state.order:
+        failure.may_fail(ctx.s, options.COPY_IN, ctx.fired)
     ctx.options.now = copied.state
     _refuse(ctx, copied)
+
+
+def _translated(ctx: Ctl, kind: Kind) -> None:
+    """Memory for the request that a legacy one is translated into.
+
+    As written (DETACH_UNCHECKED) nobody looks whether that of a VALE_DETACH is there.
+    """
+    failure.may_fail(ctx.s, asking.LEGACY_HEADER, ctx.fired)
+    if not kind.size or not failure.fails(ctx.s, asking.LEGACY_BODY, ctx.fired):
+        return
+    if ctx.request == "VALE_DETACH" and DETACH_UNCHECKED in ctx.switches:
+        ctx.fired.append(DETACH_FAULT)
+        raise Faulted("netmap_legacy.c:172-176, netmap_bdg.c:641-660")
+    raise Refused(asking.LEGACY_BODY.errno)
 
 
 def _refuse(ctx: Ctl, step: Step[Any]) -> None:
@@ -372,6 +262,27 @@ def _carry_out(ctx: Ctl, known: bool) -> Result | None:
     if handler is None:
         raise NotModelled(f"14/control/{ctx.request.lower().replace('_', '-')}", f"NIOCCTRL {ctx.request}")
     return handler(ctx)
+
+
+def sure(ctx: Ctl) -> None:
+    """What follows cannot be taken back: first make sure that the caller will hear of it.
+
+    As written (DONE_THOUGH_FAILED) nobody makes sure.
+    """
+    if DONE_THOUGH_FAILED not in ctx.switches:
+        ctx.copies()
+
+
+def _copies_fail(ctx: Ctl, kind: Kind, header: Header, in_kernel: bool) -> bool:
+    """Can the body, an option, or the header not be copied back? A legacy request has one structure."""
+    s, fired = ctx.s, ctx.fired
+    if in_kernel:
+        return failure.fails(s, asking.HEADER_OUT, fired)
+    if kind.size and (failure.fails(s, asking.COPY_OUT, fired) or header.body == "read-only"):
+        return True
+    if any(failure.fails(s, options.COPY_OUT, fired) for _ in ctx.options.now.order):
+        return True
+    return failure.fails(s, asking.HEADER_OUT, fired)
 
 
 def _let_go(ctx: Ctl) -> None:

@@ -11,43 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..core.choice import eager
+from . import situations_switches
 from .injection import Situation
-from .result import Result
-from .world import PortConfig, World
-
-PORTS = (
-    PortConfig("v0", tx_rings=2, rx_rings=2, tx_slots=8, rx_slots=8, driver="e1000"),
-    PortConfig("m0", tx_slots=8, rx_slots=8, emulated=True),
-    PortConfig("p0", tx_slots=8, rx_slots=8, peer="p1", driver="veth"),
-    PortConfig("p1", tx_slots=8, rx_slots=8, peer="p0", driver="veth"),
-)
-
-
-def world(*registered: dict[str, Any]) -> Callable[[], World]:
-    """A world with these REGISTERs done, on descriptors A, B, …, and X open for the request."""
-
-    def prepare() -> World:
-        w = World(PORTS)
-        for fd, fields in zip("ABCDEF", registered, strict=False):
-            w.open(fd)
-            result = w.register(fd, fields, eager)
-            if not result.outcome.ok:
-                raise ValueError(f"the situation cannot be prepared: {fields} ends with {result.outcome}")
-        w.open("X")
-        return w
-
-    return prepare
-
-
-def register(**fields: Any) -> Callable[[World], Result]:
-    """REGISTER on X."""
-    return lambda w: w.register("X", fields, eager)
-
-
-def ask(request: str, **fields: Any) -> Callable[[World], Result]:
-    """Another NIOCCTRL request on X."""
-    return lambda w: w.ctl("X", request, fields, eager)
-
+from .situation_worlds import PORTS as PORTS
+from .situation_worlds import ask, register, world
+from .world import World
 
 #: What is there before: nothing, a user of the same memory, the port itself in use.
 _NOBODY: tuple[dict[str, Any], ...] = ()
@@ -64,6 +32,7 @@ def situations() -> Iterator[Situation]:
     yield from _registers()
     yield from _questions()
     yield from _loops()
+    yield from situations_switches.situations()
 
 
 def _registers() -> Iterator[Situation]:
@@ -112,8 +81,6 @@ def _registers() -> Iterator[Situation]:
     for flags in ("NR_MONITOR_TX", "NR_MONITOR_RX", "NR_MONITOR_TX|NR_MONITOR_RX", "NR_ZCOPY_MON"):
         yield Situation(f"REGISTER v0 {flags}", world({"name": "v0"}), register(name="v0", flags=flags))
         yield Situation(f"REGISTER x{{1 {flags}", world(*_MASTER), register(name="x{1", flags=flags))
-    yield Situation("NIOCREGIF v0", world(), lambda w: w.legacy("X", "REGIF", {"name": "v0"}, eager))
-    yield Situation("NIOCREGIF x{1", world(), lambda w: w.legacy("X", "REGIF", {"name": "x{1"}, eager))
 
 
 #: Memory of a process for a small port.
@@ -188,7 +155,7 @@ def _kept() -> Callable[[], World]:
 
 def _questions() -> Iterator[Situation]:
     for request in ("PORT_INFO_GET", "POOLS_INFO_GET"):
-        for name in ("v0", "m0", "p0", "v0{1", "x{1"):
+        for name in ("v0", "m0", "p0", "v0{1", "x{1", "vale0:a"):
             yield Situation(f"{request} {name}", world(), ask(request, name=name))
         yield Situation(f"{request} v0, in use", world({"name": "v0"}), ask(request, name="v0"))
         yield Situation(f"{request} x}}1, the other end open", world(*_MASTER), ask(request, name="x}1"))
@@ -214,6 +181,15 @@ def _loops() -> Iterator[Situation]:
     yield Situation("REGISTER x{1 in CSB mode", world(), register(**_ALONE, extra_bufs=2, options=[_CSB]))
     yield Situation("CSB_ENABLE", bound(), ask("CSB_ENABLE", options=[_CSB]))
     yield Situation("CSB_ENABLE with other arrays", bound(_CSB), ask("CSB_ENABLE", options=[_CSB]))
+    with_loop = bound(_CSB)
+
+    def looping() -> World:
+        w = with_loop()
+        w.ctl("X", "SYNC_KLOOP_START", {"sleep_us": 10}, eager)
+        return w
+
+    yield Situation("SYNC_KLOOP_STOP", looping, ask("SYNC_KLOOP_STOP"))
+    yield Situation("SYNC_KLOOP_STOP without a loop", with_loop, ask("SYNC_KLOOP_STOP"))
     eventfds = {"type": "SYNC_KLOOP_EVENTFDS", "entries": 2, "size": 40}
     mode = {"type": "SYNC_KLOOP_MODE", "mode": 1}
     yield Situation(

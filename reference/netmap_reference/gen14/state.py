@@ -264,6 +264,7 @@ class System:
     loop was stopped and that have not returned, ``stops`` are files whose next loop has been stopped already.
     ``told`` are the ports that left switches whose module is told of them, since it last looked.
     ``sets`` are the files that are in a set to be waited for (:mod:`.sets`).
+    ``kept`` are interfaces that, as written, a failed request refers to for ever.
     """
 
     adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -288,6 +289,7 @@ class System:
     stops: frozenset[int] = frozenset()
     told: tuple[str, ...] = ()
     sets: dict[int, Item] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
 
     def clone(self) -> System:
         """An independent copy; records and pages are shared until one side writes."""

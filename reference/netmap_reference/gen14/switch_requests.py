@@ -19,7 +19,8 @@ from ..core.words import u32
 from . import bind, callbacks, failure, register, request, requests, switch
 from .bind import Faulted, Refused, memory_put
 from .close import adapter_put, unregister
-from .ports import bwrap, nic_mode, vale_ports
+from .failure import may_fail, point
+from .ports import attach_steps, bwrap, nic_mode, vale_ports
 from .ports.ops import Asked
 from .ports.table import find
 from .request import Shape
@@ -36,6 +37,8 @@ STAYS_ATTACHED = "14.vale-attach-sticks"
 #: Rings to poll are counted in 32 bits, and those behind the end count as there.
 POLLS_NO_RING = "14.bwrap-polls-no-ring"
 AS_WRITTEN = frozenset({STAYS_ATTACHED, POLLS_NO_RING})
+
+INTERFACE = point("vale.interface", "ENOMEM", source=f"{request.LINUX_C}:2476-2511")
 
 _LIST = "14.switch.list"
 LIST_NAME = rule("14/switch-requests/list/named", clause=_LIST, source=f"{VALE_C}:331-362")
@@ -177,9 +180,15 @@ def port_hdr_set(ctx: Ctl) -> None:
         raise Refused("ENXIO")
     na = ctx.s.adapters[name]
     vp = na.vp or VpPort()
+    failure.undo(ctx.s, "vale.header", lambda: _put_back(ctx.s, na))
     size = bind.allocator(ctx.s, name).buf_size
     ctx.s.adapters[name] = replace(na, vp=replace(vp, hdr=length, mfs=size if length else vp.mfs))
     ctx.fired.append(HDR_SET)
+
+
+def _put_back(s: System, na: Adapter) -> None:
+    """A port as it was."""
+    s.adapters[na.name] = na
 
 
 @requests.handles("PORT_HDR_GET")
@@ -212,8 +221,10 @@ def vale_newif(ctx: Ctl) -> None:
         ctx.fired.append(register.MEM_ID)
         raise Refused("EINVAL")
     shape = Shape(body["nr_tx_rings"], body["nr_rx_rings"], body["nr_tx_slots"], body["nr_rx_slots"])
+    may_fail(s, INTERFACE, ctx.fired)
     vale_ports.make_port(s, ctx.name, "persistent", shape, body["nr_mem_id"], VpPort(lasting=True), ctx.fired)
     na = s.adapters[ctx.name] = replace(s.adapters[ctx.name], refs=1)
+    failure.undo(s, "vale.interface", lambda: memory_put(s, s.adapters.pop(ctx.name).mem, []))
     body |= {f"nr_{n}": getattr(na, n) for n in ("tx_rings", "rx_rings", "tx_slots", "rx_slots")}
     body["nr_mem_id"] = na.mem
     ctx.fired.append(NEWIF)
@@ -233,6 +244,7 @@ def vale_delif(ctx: Ctl) -> None:
     if na.fds or na.refs > 1:
         ctx.fired.append(DELIF_BUSY)
         raise Refused("EBUSY")
+    requests.sure(ctx)
     adapter_put(s, na.name, ctx.fired)
     s.left -= {na.name}
     ctx.fired.append(DELIF)
@@ -303,10 +315,17 @@ def _attach_port(ctx: Ctl, na: Adapter, place: int, b: Bridge) -> None:
         s.adapters[na.name] = replace(s.adapters[na.name], refs=na.refs)
         ctx.fired.append(ATTACH_STICKS)
         raise Refused("EBUSY")
+    failure.undo(s, "switch.join-port", lambda: _unjoin(s, na))
     vp = s.adapters[na.name].vp
     assert vp is not None
     ctx.body["port_index"] = vp.index
     ctx.fired.append(ATTACHED)
+
+
+def _unjoin(s: System, na: Adapter) -> None:
+    """Undo :func:`_attach_port`."""
+    vale_ports.leave(s, na.name, [])
+    _put_back(s, na)
 
 
 def _kernel_file(s: System, name: str) -> int:
@@ -323,23 +342,31 @@ def _attach_interface(ctx: Ctl, na: Adapter, place: int, b: Bridge) -> None:
     mode = ctx.body["nr_mode"]
     if ctx.body["nr_ringid"] or mode not in (api14.NR_REG_ALL_NIC, api14.NR_REG_NIC_SW):
         ctx.fired.append(ATTACH_MODE)
+        attach_steps.keep(ctx, na.name)
         raise Refused("EINVAL")
     if na.kind == "nic":
         na = nic_mode.choose_driver(s, na, ctx.fired)
+    may_fail(s, attach_steps.ADAPTER, ctx.fired)
+    attach_steps.kernel_file(ctx, na.name)
     start = failure.mark(s)
     register.adapter_get(s, na.name)
     file = _kernel_file(s, na.name)
     own = replace(ctx, file=file)
-    s.files[file] = register.bind_file(own, na.name, ctx.asks())
+    try:
+        s.files[file] = register.bind_file(own, na.name, ctx.asks())
+    except Refused:
+        attach_steps.lose_rings(ctx, s.adapters[na.name])
+        raise
     failure.settle(s, "switch.attach", partial(_let_go, s, na.name, file), start)
     na = s.adapters[na.name]
     names = [ctx.name]
-    _stand_in(s, ctx.name, switch.BWRAP, na, na.rx_rings, na.tx_rings)
+    _stand_in(ctx, ctx.name, switch.BWRAP, na, na.rx_rings, na.tx_rings)
     if mode == api14.NR_REG_NIC_SW and na.host_rings:
         names.append(f"{ctx.name}^")
-        _stand_in(s, names[1], switch.BWRAP_HOST, na, na.host_rx_rings, na.host_tx_rings)
+        _stand_in(ctx, names[1], switch.BWRAP_HOST, na, na.host_rx_rings, na.host_tx_rings)
         ctx.fired.append(ATTACHED_HOST)
     vale_ports.join(s, place, b, tuple(names), ctx.fired)
+    failure.undo(s, "switch.join", lambda: _leave(s, names))
     vp = s.adapters[ctx.name].vp
     assert vp is not None
     s.adapters[ctx.name] = replace(s.adapters[ctx.name], vp=replace(vp, host=names[1] if names[1:] else ""))
@@ -347,16 +374,32 @@ def _attach_interface(ctx: Ctl, na: Adapter, place: int, b: Bridge) -> None:
     ctx.fired.append(ATTACHED_NIC)
 
 
-def _stand_in(s: System, name: str, kind: str, na: Adapter, tx_rings: int, rx_rings: int) -> None:
+def _leave(s: System, names: list[str]) -> None:
+    """Undo the joining of an interface and its host stack."""
+    for name in reversed(names):
+        vale_ports.leave(s, name, [])
+
+
+def _stand_in(ctx: Ctl, name: str, kind: str, na: Adapter, tx_rings: int, rx_rings: int) -> None:
     """The switch's side of an interface: what the one receives the other sends."""
+    s = ctx.s
     bind.hold(s, na.mem, 1)
+    failure.undo(s, "switch.stand-in", lambda: _stand_out(s, name))
     s.adapters[name] = Adapter(
         name, kind, bind.free_number(s), na.mem, tx_rings, rx_rings, na.rx_slots, na.tx_slots,
         refs=1, vp=VpPort(below=na.name),
     )  # fmt: skip
-    bind.krings_create(s, s.adapters[name], [])
+    bind.krings_create(s, s.adapters[name], ctx.fired)
+    for _ in range(tx_rings):
+        may_fail(s, vale_ports.FORWARDING, ctx.fired)
     bwrap.share_rings(s, name)
     s.adapters[name] = replace(s.adapters[name], on=True)
+
+
+def _stand_out(s: System, name: str) -> None:
+    """Undo :func:`_stand_in`."""
+    bind.krings_delete(s, name)
+    memory_put(s, s.adapters.pop(name).mem, [])
 
 
 def _let_go(s: System, name: str, file: int) -> None:
@@ -388,6 +431,7 @@ def vale_detach(ctx: Ctl) -> None:
         raise Refused("EBUSY")
     ctx.body["port_index"] = vp.index
     if na.kind == "persistent":
+        requests.sure(ctx)
         vale_ports.leave(s, name, ctx.fired)
         s.adapters[name] = replace(s.adapters[name], label="")
         adapter_put(s, name, ctx.fired)
@@ -396,6 +440,7 @@ def vale_detach(ctx: Ctl) -> None:
         ctx.fired.append(DETACH_HOST)
         raise Refused("EBUSY")
     elif na.kind == switch.BWRAP:
+        requests.sure(ctx)
         for gone in (name, vp.host) if vp.host else (name,):
             vale_ports.leave(s, gone, ctx.fired)
             bind.krings_delete(s, gone)
@@ -451,6 +496,7 @@ def vale_polling(ctx: Ctl) -> None:
     if na.vp.polled == on:
         ctx.fired.append(POLL_AGAIN)
         raise Refused("EFAULT")
+    failure.undo(s, "polling.state", lambda: _put_back(s, na))
     if on:
         _check_polling(ctx, na)
         s.adapters[name] = replace(na, vp=replace(na.vp, polled=True), refs=na.refs + 1)
@@ -472,3 +518,4 @@ def _check_polling(ctx: Ctl, na: Adapter) -> None:
     if not ctx.choose(Choice("bwrap.polling-cpus", na.name, 0, 1, "answer")):
         ctx.fired.append(POLL_CPUS)
         raise Refused("EINVAL")
+    attach_steps.polling_threads(ctx, cpus)

@@ -19,7 +19,7 @@ from netmap_spec.abi import api14
 from ..core.choice import Choose
 from ..core.effects import Protocol, run
 from ..core.memory import PAGE, Region
-from ..core.outcome import errno
+from ..core.outcome import HANG, errno
 from ..core.step import rule
 from . import callbacks, control, csb, failure, legacy, memory, parameters, poll, requests, sets, sync
 from . import close as closing
@@ -439,6 +439,8 @@ class World(CsbCalls):
         """The driver of a port goes, or its interface. Raises ``LookupError`` for a port there is not."""
         self._port(port, "wire")
         fired: list[str] = []
+        if port in self._s.kept:
+            return Result(HANG)
         if interface.detach(self._s, port, fired):
             closing.adapter_put(self._s, port, fired)
         else:

@@ -164,6 +164,11 @@ def obj_free(pool: ObjPool, index: int) -> Step[ObjPool]:
     return Step(replace(pool, used=pool.used - {index}) if step.state else pool, step.fired)
 
 
+def keep(pool: ObjPool, indices: Iterable[int]) -> ObjPool:
+    """The pool when nobody gave these objects back."""
+    return replace(pool, used=pool.used.union(indices))
+
+
 def free_many(pool: ObjPool, indices: Iterable[int]) -> Step[ObjPool]:
     """:func:`obj_free` folded over ``indices``; each rule is told once."""
     left, fired = set(pool.used), dict[str, None]()

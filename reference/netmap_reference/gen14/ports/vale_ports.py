@@ -17,7 +17,7 @@ from ...core.outcome import OK, Outcome, errno
 from ...core.step import rule
 from .. import bind, callbacks, failure, lease, memory, regions, request, switch
 from ..bind import Refused, free_number, hold, memory_put
-from ..failure import Faulted
+from ..failure import Faulted, may_fail, point
 from ..request import Shape
 from ..state import RX, TX, Adapter, KringState, System
 from ..switch import Bridge, VpPort
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 NETMAP_C = request.NETMAP_C
 BDG_C = switch.BDG_C
 VALE_C = switch.VALE_C
+
+TABLE = point("switch.table", "ENOMEM", source=f"{BDG_C}:215-219")
+ADAPTER = point("vale.adapter", "ENOMEM", source=f"{VALE_C}:1156-1158")
+FORWARDING = point("vale.forwarding", "ENOMEM", source=f"{VALE_C}:229-236,452-456")
 
 #: A persistent port that a program binds is not found by its name on the switch any more.
 RENAMED = "14.vale-persistent-renamed"
@@ -61,6 +65,7 @@ def label(na: Adapter) -> str:
     """The name a port of a switch goes by there."""
     return na.label or na.name
 
+
 HOST_FAULTS = rule(
     "14/vale-port/host/freed",
     clause="14.bwrap.host",
@@ -84,6 +89,8 @@ def find_bridge(asked: Asked, name: str, least: int = 0) -> tuple[int, Outcome]:
     asked.fired.extend(at.fired)
     if not at.outcome.ok:
         return -1, at.outcome
+    if at.state not in s.bridges:
+        may_fail(s, TABLE, asked.fired)
     return at.state, OK
 
 
@@ -138,6 +145,7 @@ def make_port(
     Source: netmap_vale_vp_create.
     """
     shape, mem = asked, mem_id
+    may_fail(s, ADAPTER, fired)
     step = request.parent_shape(asked)
     if step.state != asked:
         fired.extend((*step.fired, SHAPED))
@@ -237,8 +245,11 @@ def may_bind(asked: Asked, name: str) -> None:
 
 
 def krings_create(s: System, name: str, fired: list[str]) -> None:
-    """The port's krings; its receive rings can be leased from."""
+    """The port's krings; its receive rings can be leased from, its transmit rings sort what they send."""
     bind.krings_create(s, s.adapters[name], fired)
+    failure.undo(s, "vale.krings", lambda: bind.krings_delete(s, name))
+    for _ in range(s.adapters[name].tx_rings):
+        may_fail(s, FORWARDING, fired)
     for k in list(bind.krings_of(s, s.adapters[name], hardware_only=True)):
         if k.t == RX:
             bind.put(s, replace(k, lease=lease.fresh(k.pos.n)))
