@@ -67,10 +67,13 @@ def guest_txsync(ring: str, force: bool, switches: frozenset[str] = CONTRACT) ->
     yield from appl_write(ring, g.rcur, g.rhead)
     yield Fired(PUBLISHED)
     wanted = yield from _kick_wanted(ring, g, switches)
-    owed = wanted or force
-    if owed:
+    owed = False
+    if wanted or force:
         yield WriteUser((ring, "atok", "sync_flags"), FORCE_RECLAIM if force else 0)
-    yield Fired(TX_KICK if owed else TX_QUIET)
+        yield Fired(TX_KICK)
+        owed = True
+    else:
+        yield Fired(TX_QUIET)
     if would_block(g) or force:
         yield Fired(RECLAIMED)
         g = yield from _read_back(ring, g)
@@ -89,10 +92,14 @@ def guest_rxsync(ring: str, force: bool, switches: frozenset[str] = CONTRACT) ->
         yield from appl_write(ring, g.rcur, g.rhead)
         yield Fired(RELEASED)
     g = yield from _sleep(ring, g, "guest-rx/sleep")
-    owed = yield from _kick_wanted(ring, g, switches)
-    if owed:
+    owed = False
+    wanted = yield from _kick_wanted(ring, g, switches)
+    if wanted:
         yield WriteUser((ring, "atok", "sync_flags"), FORCE_READ if force else 0)
-    yield Fired(RX_KICK if owed else RX_QUIET)
+        yield Fired(RX_KICK)
+        owed = True
+    else:
+        yield Fired(RX_QUIET)
     yield WriteKernel((ring, "guest"), g)
     return owed
 
