@@ -12,7 +12,7 @@ from typing import Any
 
 from netmap_reference.gen14 import bind, csb, failure, injection, regions, requests, situations
 from netmap_reference.gen14.injection import Situation
-from netmap_reference.gen14.ports import monitor_ends, nic_get, pipe_ends, pipe_get
+from netmap_reference.gen14.ports import attach_steps, monitor_ends, nic_get, pipe_ends, pipe_get
 from netmap_reference.gen14.world import World
 
 from ..engine import Proof
@@ -128,6 +128,16 @@ _FORGOTTEN = (
         "REGISTER m0 with offsets, in use without",
         "what was agreed on about offsets stays with the ring",
     ),
+    (
+        "interface", "F14-050", attach_steps.KEEPS_INTERFACE, ("14.failure.undone",),
+        "VALE_ATTACH v0 ALL_NIC, alone",
+        "an interface that was not attached is referred to for ever",
+    ),
+    (
+        "attached-rings", "F14-051", attach_steps.LOSES_RINGS, ("14.failure.undone",),
+        "VALE_ATTACH v0 NIC_SW, beside others",
+        "the rings of an attachment that ran out of memory are lost",
+    ),
 )  # fmt: skip
 
 for _what, _finding, _switch, _clauses, _request, _said in _FORGOTTEN:
@@ -141,3 +151,14 @@ for _what, _finding, _switch, _clauses, _request, _said in _FORGOTTEN:
         finding=_finding,
         refutes={_NOTHING},
     )(failure_body(_request))
+
+_obliged(
+    "14.failure.errno.as-written.polling",
+    clauses=("14.failure.errno",),
+    statement="As 14.failure.undone, but polling that gets no memory for its threads ends with EFAULT.",
+    control=_FORGETS,
+    bounds="The request that shows it: VALE_POLLING_ENABLE.",
+    switches={attach_steps.NO_MEMORY_FAULT},
+    finding="F14-052",
+    refutes={_ERRNO},
+)(failure_body("VALE_POLLING_ENABLE"))

@@ -79,6 +79,7 @@ HELD_OTHERWISE = {
     "F14-046": "a parser of text, compared with the C code on generated specifications",
     "F14-047": "a parser of text, compared with the C code on generated specifications",
     "F14-048": "a parser of text, compared with the C code on generated specifications",
+    "F14-053": "the model ends in the fault; scenarios failure-kloop-eventfds and failure-legacy",
     "F14-063": "sums over bytes of a packet: `test_offload.py` at every edge, and the C code",
     "F14-069": "the model ends in the fault; scenario vale-host-named names such a port",
     "F14-106": "the model ends in the fault; `test_monitor.py` and scenario monitor-orphans close so",
