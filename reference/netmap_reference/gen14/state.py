@@ -201,7 +201,8 @@ class Params:
 
     Of switches: ``bridge_batch`` slots of a batch, ``max_bridges`` how many there may be. ``long_chains``: do
     packets of more than 64 fragments pass? ``displaces``: does an address take over the entry of another
-    one? ``counts_rest``: does each fragment tell how many remain, or how many there are?
+    one? ``counts_rest``: does each fragment tell how many remain, or how many there are? ``cut_first``: is a
+    packet cut into the receiver's slots before it is known that they are too few?
 
     ``private``: (size, number) of the three pools that a private region gets at least. ``others``: every
     parameter that was set, by name.
@@ -217,6 +218,7 @@ class Params:
     long_chains: int = -1
     displaces: int = -1
     counts_rest: int = -1
+    cut_first: int = -1
     private: Pairs = PRIVATE_PARAMS
     others: tuple[tuple[str, int], ...] = ()
 

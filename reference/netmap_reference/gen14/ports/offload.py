@@ -80,10 +80,14 @@ HEADER_WILD = rule(
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """The bytes of the receiver's slots, none for a lost packet; with ``segments`` each is a packet."""
+    """The bytes of the receiver's slots, none for a lost packet; with ``segments`` each is a packet.
+
+    ``begun``: what was made of a packet before it was lost, in slots that stay the kernel's.
+    """
 
     slots: tuple[bytes, ...] = ()
     segments: bool = False
+    begun: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,14 +279,14 @@ def segments(
     data = parts[0][where.all :] + b"".join(parts[1:])
     size = mfs - where.all
     pieces = [data[i : i + size] for i in range(0, len(data), size)]
-    if len(pieces) > room:
-        return Step(Crossing(), (OUT_OF_SLOTS,))
     slots = []
     fired: tuple[str, ...] = (SEGMENTED,)
-    for i, piece in enumerate(pieces):
+    for i, piece in enumerate(pieces[:room]):
         step = fix_segment(headers + piece, where, tcp, i, i * size, i == len(pieces) - 1, switches)
         slots.append(step.state)
         fired += step.fired
+    if len(pieces) > room:
+        return Step(Crossing(begun=tuple(slots)), (OUT_OF_SLOTS,))
     return Step(Crossing(tuple(slots), True), tuple(dict.fromkeys(fired)))
 
 

@@ -243,15 +243,17 @@ def _put_across(x: Execution, sender: str, k: KringState, at: int, packet: Packe
     x.fired.extend(step.fired)
     if not step.outcome.ok:
         raise Faulted(step.outcome.detail)
-    slots = step.state.slots
+    slots, begun = step.state.slots, step.state.begun
     region, ring_at = x.s.regions[a.id], bind.ring_at(x.s, k)
     if offsets.behind(k.offset, slots, a.buf_size):
         x.fired.append(OVERSIZE)
         return 0
     rest = len(slots) > 1 and not step.state.segments and x.chosen_once("counts_rest", "vale.counts-rest")
-    for number, data in enumerate(slots):
+    if begun and not x.chosen_once("cut_first", "vale.cut-first"):
+        begun = ()
+    for number, data in enumerate(slots or begun):
         flags = 0
-        if not step.state.segments:
+        if slots and not step.state.segments:
             told = vale.received_flags(len(slots), number, rest)
             x.fired.extend(told.fired)
             flags = told.state
