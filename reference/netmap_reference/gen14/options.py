@@ -187,6 +187,7 @@ def copyin(sent: tuple[Option, ...], first: int, body: int) -> Step[Copy]:
     """
     now = list(sent)
     order: list[int] = []
+    kinds: dict[int, int] = {}
     fired: list[str] = []
     at, r = first, room(body)
 
@@ -201,14 +202,15 @@ def copyin(sent: tuple[Option, ...], first: int, body: int) -> Step[Copy]:
             fired.append(BAD_POINTER)
             return refuse("EFAULT")
         r, option = header.state, now[at]
-        twice = [i for i in order if now[i].type == option.type and option.type < OPT_MAX]
+        first_of = kinds.setdefault(option.type, len(order))
+        twice = option.type < OPT_MAX and first_of < len(order)
         order.append(at)
         if option.type == 0:
             now[at] = replace(option, status="EINVAL")
             fired.append(TYPE_ZERO)
             return refuse("EINVAL")
         if twice:
-            for i in (*twice, at):
+            for i in (order[first_of], at):
                 now[i] = replace(now[i], status="EINVAL")
             fired.append(DUPLICATE)
             return refuse("EINVAL")

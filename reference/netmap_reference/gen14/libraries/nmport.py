@@ -41,7 +41,6 @@ BAD_ID = rule("14/nmport/name/bad-identifier", clause=_NAME, source=f"{NMREQ_C}:
 EMPTY = rule("14/nmport/name/empty", clause=_NAME, source=f"{NMREQ_C}:176-179")
 LONG = rule("14/nmport/name/too-long", clause=_NAME, source=f"{NMREQ_C}:171-175")
 _PIPE = "14.nmport.pipe"
-PIPE = rule("14/nmport/pipe/name", clause=_PIPE, source=f"{NMREQ_C}:155-169")
 PIPE_BAD = rule("14/nmport/pipe/bad-name", clause=_PIPE, source=f"{NMREQ_C}:165-168")
 PIPE_EMPTY = rule("14/nmport/pipe/empty-name", clause=_PIPE, source=f"{NMREQ_C}:161-164")
 PIPE_PASSED = rule(
@@ -128,10 +127,8 @@ def nmport_parse(text: str, around: Around, before: Port = Port()) -> Step[Port]
 
 def header(text: str, around: Around) -> tuple[str, str]:
     """The port's name as the kernel gets it, and what stands behind it. Source: nmreq_header_decode."""
-    for prefix in ("netmap", "vale"):
-        if text.startswith(prefix):
-            break
-    else:
+    prefix = next((p for p in ("netmap", "vale") if text.startswith(p)), "")
+    if not prefix:
         around.fired.append(NO_PREFIX)
         raise Unreadable("EINVAL")
     inner, colon, rest = text.removeprefix(prefix).partition(":")
@@ -167,17 +164,15 @@ def _check_pipe(port: str, suffix: str, around: Around) -> None:
     if not rest:
         return
     pipe = rest[1:]
-    if pipe and identifier(pipe):
-        around.fired.append(PIPE)
-        return
-    if pipe:
-        around.fired.append(PIPE_BAD)
-        raise Unreadable("EINVAL")
-    if suffix and EMPTY_PIPE in around.switches:
+    if not pipe and suffix and EMPTY_PIPE in around.switches:
         around.fired.append(PIPE_PASSED)
         return
-    around.fired.append(PIPE_EMPTY)
-    raise Unreadable("EINVAL")
+    if not pipe:
+        around.fired.append(PIPE_EMPTY)
+        raise Unreadable("EINVAL")
+    if not identifier(pipe):
+        around.fired.append(PIPE_BAD)
+        raise Unreadable("EINVAL")
 
 
 def register(text: str, port: Port, around: Around) -> tuple[Port, str]:
@@ -219,11 +214,13 @@ def _mode(text: str, around: Around) -> tuple[tuple[int, int], str]:
     if first == "-":
         around.fired.append(ENDS_EARLY)
         raise Unreadable("EINVAL")
-    if first != "*":
+    if first == "*":
+        around.fired.append(BOTH)
+        return (api14.NR_REG_NIC_SW, 0), rest
+    if first in ("", "/", "@"):
         around.fired.append(PLAIN)
         return (api14.NR_REG_ALL_NIC, 0), text
-    around.fired.append(BOTH)
-    return (api14.NR_REG_NIC_SW, 0), rest
+    raise Unreadable("EINVAL")
 
 
 def _ring(mode: int, text: str, around: Around) -> tuple[tuple[int, int], str]:

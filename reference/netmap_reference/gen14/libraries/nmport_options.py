@@ -26,8 +26,7 @@ AS_WRITTEN = frozenset({NO_DEFAULT, OVERRUN, SHARE_REST})
 
 _SYNTAX = "14.nmport.options"
 NONE = rule("14/nmport/options/none", clause=_SYNTAX, source=f"{NMREQ_C}:559-560")
-EMPTY = rule("14/nmport/options/empty", clause=_SYNTAX, source=f"{NMREQ_C}:576-580")
-UNKNOWN = rule("14/nmport/options/unknown", clause=_SYNTAX, source=f"{NMREQ_C}:503-507")
+UNKNOWN = rule("14/nmport/options/unknown", clause=_SYNTAX, source=f"{NMREQ_C}:503-507,576-580")
 DISABLED = rule("14/nmport/options/disabled", clause="14.nmport.enabled", source=f"{NMREQ_C}:508-512")
 ENABLED = rule("14/nmport/options/enabled", clause="14.nmport.enabled", source=f"{NMPORT_C}:519-532")
 NO_BODY = rule("14/nmport/options/no-body", clause=_SYNTAX, source=f"{NMREQ_C}:519-526")
@@ -42,7 +41,6 @@ KEY_TWICE = rule("14/nmport/keys/twice", clause=_KEYS, source=f"{NMREQ_C}:441-44
 KEY_ALONE = rule("14/nmport/keys/no-value", clause=_KEYS, source=f"{NMREQ_C}:456-463")
 KEY_EMPTY = rule("14/nmport/keys/empty-value", clause=_KEYS, source=f"{NMREQ_C}:454-455")
 KEY_NEEDED = rule("14/nmport/keys/needed", clause=_KEYS, source=f"{NMREQ_C}:466-474")
-COMMA = rule("14/nmport/keys/comma-at-end", clause=_KEYS, source=f"{NMREQ_C}:419-453")
 COMMA_OVERRUN = rule("14/nmport/keys/overrun", clause=_KEYS, source=f"{NMREQ_C}:419-453", switch=OVERRUN)
 _SHARE = "14.nmport.share"
 SHARE = rule("14/nmport/share/memory", clause=_SHARE, source=f"{NMPORT_C}:389-408")
@@ -89,9 +87,6 @@ def options(text: str, port: Port, around: Around) -> Port:
         around.fired.append(NONE)
         return port
     for option in text[1:].split("@"):
-        if not option:
-            around.fired.append(EMPTY)
-            raise Unreadable("EINVAL")
         port = _one(option, port, around)
     return port
 
@@ -135,12 +130,9 @@ def _keys(kind: Kind, body: str, around: Around) -> dict[str, str]:
     found: dict[str, str] = {}
     parts = body.split(",") if body else []
     for i, part in enumerate(parts):
-        if not part and i == len(parts) - 1:
-            if OVERRUN in around.switches:
-                around.fired.append(COMMA_OVERRUN)
-                raise Unreadable("", "nmreq.c:419-453")
-            around.fired.append(COMMA)
-            raise Unreadable("EINVAL")
+        if not part and i == len(parts) - 1 and OVERRUN in around.switches:
+            around.fired.append(COMMA_OVERRUN)
+            raise Unreadable("", "nmreq.c:419-453")
         key, equals, value = _split_key(part)
         if key not in kind.keys:
             around.fired.append(KEY_UNKNOWN)
@@ -193,11 +185,13 @@ def _share(keys: dict[str, str], port: Port, around: Around) -> Port:
     if isinstance(found, str):
         around.fired.append(SHARE_NONE)
         raise Unreadable(found)
-    if port.mem_id in (0, found):
+    if port.mem_id not in (0, found):
+        around.fired.append(SHARE_OTHER)
+        raise Unreadable("EINVAL")
+    if found:
         around.fired.append(SHARE)
-        return replace(port, mem_id=found)
-    around.fired.append(SHARE_OTHER)
-    raise Unreadable("EINVAL")
+        port = replace(port, mem_id=found)
+    return port
 
 
 def _conf(keys: dict[str, str], port: Port) -> Port:
