@@ -83,6 +83,7 @@ START_NOWHERE = rule("14/vale/header/nowhere", clause="14.vale.short", source=f"
 _RING = "14.vale.rings"
 RING_SAME = rule("14/vale/queues/same-ring", clause=_RING, source=f"{VALE_C}:762,906-910")
 RING_FEWER = rule("14/vale/queues/fewer-rings", clause=_RING, source=f"{VALE_C}:907-910")
+IN_ORDER = rule("14/vale/queues/in-order", clause="14.vale.order", source=f"{VALE_C}:941-961")
 RING_FLOOD = rule("14/vale/queues/flood", clause="14.switch.flood", source=f"{VALE_C}:786-787,809-825")
 FLOODED_TWICE = rule(
     "14/vale/queues/flooded-twice",
@@ -232,7 +233,7 @@ def queues(
         for port, _ in ports:
             if port != own:
                 found.setdefault((port, 0), [])
-    served: dict[tuple[int, int], set[int]] = {}
+    served: dict[tuple[int, int], list[int]] = {}
     result: list[Queue] = []
     for (port, number), packets in found.items():
         ring_there = 0
@@ -242,19 +243,22 @@ def queues(
         if packets and number >= rings[port]:
             fired.append(RING_FEWER)
             ring_there = number % rings[port]
-        both = set(packets)
+        both = list(packets)
         if number == 0 or FLOODS_TWICE in switches:
             if number and flooded:
                 fired.append(FLOODED_TWICE)
-            both.update(flooded)
+            both += flooded
         at = (port, ring_there)
         if at in served and FLOODS_TWICE not in switches:
-            served[at] |= both
+            served[at] += both
             continue
         served[at] = both
-        result.append(Queue(port, at[1], tuple(sorted(both))))
+        result.append(Queue(port, at[1], tuple(both)))
     if FLOODS_TWICE not in switches:
-        result = [replace(q, packets=tuple(sorted(served[q.port, q.ring]))) for q in result]
+        result = [replace(q, packets=tuple(served[q.port, q.ring])) for q in result]
+    if any(list(q.packets) != sorted(q.packets) for q in result):
+        fired.append(IN_ORDER)
+        result = [replace(q, packets=tuple(sorted(q.packets))) for q in result]
     return Step(tuple(result), tuple(dict.fromkeys(fired)))
 
 
