@@ -91,7 +91,9 @@ def lookup_body(p: Proof, lookup: Callable[..., Step[int]]) -> None:
         else:
             wanted, rule = switch.BROADCAST, switch.FORGOTTEN
         cases.goal(_GOES, step.state == wanted)
-        cases.goal("the rule says why", step.fired == (rule,))
+        # An address that was forgotten is one that is not known.
+        why = (rule, switch.MISS) if rule == switch.FORGOTTEN else (rule,)
+        cases.goal("the rule says why", step.fired == why)
         if not by_flags and dst % 2 == 0 and dst in (6, _TWIN) and at is None:
             cases.goal(_KNOWN, step.state == switch.BROADCAST)
     cases.end()

@@ -303,10 +303,13 @@ def learn(b: Bridge, port: VpPort, head: Head, displaces: bool, switches: frozen
     if is_group(head.src):
         return Step(Learned(b, port.smac), (GROUP_SOURCE,))
     fired: tuple[str, ...] = (LEARNED,)
+    asked_not = False
     if head.flags & api14.NS_NO_LEARN and NO_LEARN_IGNORED in switches:
         fired = (LEARNED, LEARNED_ALL_THE_SAME)
     elif head.flags & api14.NS_NO_LEARN:
-        return Step(Learned(b, port.smac), (NOT_LEARNED,))
+        fired, asked_not = (NOT_LEARNED,), True
+    if asked_not:
+        return Step(Learned(b, port.smac), fired)
     if SOURCE_CACHE in switches and port.smac == head.src:
         stale = b.learned(head.src) != (port.index, port.serial)
         return Step(Learned(b, port.smac), (CACHED,) if stale else ())
