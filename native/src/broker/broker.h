@@ -149,6 +149,8 @@ struct nmb_port *nmb_nics(void);
 int nmb_configure(const struct nmp_port *ports, uint32_t count);
 int nmb_port_get(const char *name, const struct nmreq_register *req, struct nmb_port **port);
 void nmb_port_put(struct nmb_port *p); /* a pipe nobody has open goes away */
+void nmb_nic_memory(struct nmb_port *p, struct nmb_region *mem); /* the memory a request names, while in use */
+void nmb_nic_alone(struct nmb_port *p); /* its own memory again, if nobody and no pipe uses it */
 int nmb_pipe_get(const char *name, const char *bracket, const struct nmreq_register *req,
 		 struct nmb_region *mem, struct nmb_port **port);
 void nmb_pipe_drop(struct nmb_pipe *pipe);

@@ -150,6 +150,7 @@ nmb_pipe_drop(struct nmb_pipe *pipe)
 	nmb_krings_delete(&pipe->end[1]);
 	nmb_region_release(pipe->end[0].mem);
 	pipe->parent->pipes--;
+	nmb_nic_alone(pipe->parent);
 	parent_drop(pipe->parent);
 	free(pipe);
 }
@@ -205,8 +206,10 @@ nmb_pipe_get(const char *name, const char *bracket, const struct nmreq_register 
 		asked.nr_tx_rings = (uint16_t)parent->rings[NMD_TX];
 		asked.nr_rx_rings = (uint16_t)parent->rings[NMD_RX];
 	}
+	nmb_nic_memory(parent, mem);
 	pipe = pipe_find(parent, bracket + 1);
 	if (pipe == NULL && (error = pipe_new(parent, bracket + 1, &asked, &pipe)) != 0) {
+		nmb_nic_alone(parent);
 		parent_drop(parent);
 		return error;
 	}

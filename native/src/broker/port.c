@@ -33,23 +33,36 @@ nmb_port_get(const char *name, const struct nmreq_register *req, struct nmb_port
 		return ENXIO;
 	if (p->host_only)
 		return EINVAL; /* nothing but a host stack: no rings */
-	if (p->fds == 0 && p->pipes == 0 && mem != NULL && mem != p->mem) {
-		p->mem_before = p->mem;
-		p->mem = mem;
-		nmb_region_hold(mem);
-	}
+	nmb_nic_memory(p, mem);
 	*port = p;
 	return 0;
 }
 
 void
+nmb_nic_memory(struct nmb_port *p, struct nmb_region *mem)
+{
+	if (p->kind != NMB_NIC || p->fds > 0 || p->pipes > 0 || mem == NULL || mem == p->mem)
+		return;
+	p->mem_before = p->mem;
+	p->mem = mem;
+	nmb_region_hold(mem);
+}
+
+void
+nmb_nic_alone(struct nmb_port *p)
+{
+	if (p->kind != NMB_NIC || p->fds > 0 || p->pipes > 0 || p->mem_before == NULL)
+		return;
+	nmb_region_release(p->mem);
+	p->mem = p->mem_before;
+	p->mem_before = NULL;
+}
+
+void
 nmb_port_put(struct nmb_port *p)
 {
-	if (p->kind == NMB_PIPE_END) {
+	if (p->kind == NMB_PIPE_END)
 		nmb_pipe_drop(p->pipe);
-	} else if (p->kind == NMB_NIC && p->fds == 0 && p->mem_before != NULL) {
-		nmb_region_release(p->mem);
-		p->mem = p->mem_before;
-		p->mem_before = NULL;
-	}
+	else
+		nmb_nic_alone(p);
 }
