@@ -183,14 +183,15 @@ def tx_prologue(k: Kring, user: UserRing, switches: frozenset[str] = CONTRACT) -
     if not (unbounded or user.cur < k.n) or not between(user.head, user.cur, k.rtail):
         return Step(Prologue(k, False, user.tail), (TX_CUR,))
     fired: tuple[str, ...] = (TX_ACCEPT,)
-    if user.tail != k.rtail:
-        fired = (TX_ACCEPT, TAIL_RESTORED)
+    tail = user.tail
+    if tail != k.rtail:
+        fired, tail = (TX_ACCEPT, TAIL_RESTORED), k.rtail
     taken = replace(k, rhead=user.head, rcur=user.cur)
     if unbounded and user.head >= k.n:
-        return Step(Prologue(taken, False, k.rtail), (*fired, TX_HEAD_TAKEN))
+        return Step(Prologue(taken, False, tail), (*fired, TX_HEAD_TAKEN))
     if unbounded and user.cur >= k.n:
-        fired = (*fired, TX_CUR_TAKEN)
-    return Step(Prologue(taken, True, k.rtail), fired)
+        return Step(Prologue(taken, True, tail), (*fired, TX_CUR_TAKEN))
+    return Step(Prologue(taken, True, tail), fired)
 
 
 def rx_prologue(k: Kring, user: UserRing, switches: frozenset[str] = CONTRACT) -> Step[Prologue]:
@@ -211,14 +212,15 @@ def rx_prologue(k: Kring, user: UserRing, switches: frozenset[str] = CONTRACT) -
     if not (unbounded or user.cur < k.n) or not between(user.head, user.cur, k.hwtail):
         return Step(Prologue(rejected, False, user.tail), (RX_CUR, *stored))
     fired: tuple[str, ...] = (RX_ACCEPT,)
-    if user.tail != k.rtail:
-        fired = (RX_ACCEPT, TAIL_RESTORED)
+    tail = user.tail
+    if tail != k.rtail:
+        fired, tail = (RX_ACCEPT, TAIL_RESTORED), k.rtail
     taken = replace(k, rhead=user.head, rcur=user.cur)
     if unbounded and user.head >= k.n:
-        return Step(Prologue(taken, False, k.rtail), (*fired, RX_HEAD_TAKEN))
+        return Step(Prologue(taken, False, tail), (*fired, RX_HEAD_TAKEN))
     if unbounded and user.cur >= k.n:
-        fired = (*fired, RX_CUR_TAKEN)
-    return Step(Prologue(taken, True, k.rtail), fired)
+        return Step(Prologue(taken, True, tail), (*fired, RX_CUR_TAKEN))
+    return Step(Prologue(taken, True, tail), fired)
 
 
 def sync_finalize(k: Kring) -> Step[Kring]:

@@ -151,9 +151,9 @@ def register_rings(s: System, name: str, fired: list[str], switches: frozenset[s
         source, target = (other, k) if k.fake and COPIES_FAKE not in switches else (k, other)
         region = s.regions[na.mem]
         slots = memory.read_slots(region, ring_at(s, source), source.pos.n)
+        fired.append(OVERWRITTEN if source.fake else COPIED)
         memory.write_slots(region, ring_at(s, target), slots)
         view(s, other).offset_mask = view(s, k).offset_mask
-        fired.append(OVERWRITTEN if source.fake else COPIED)
         # From now on neither ring owns buffers for the ordinary machinery: the pair does.
         put(s, replace(other, fake=True, needed=True))
         put(s, replace(k, fake=True, needed=True))
