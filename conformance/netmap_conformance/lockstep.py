@@ -152,10 +152,12 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
 
         def teardown(self) -> None:
             """Everything is due at the end; then tell how many rules of the model this example fired."""
-            if not self.driver.runner.stopped:
-                self.driver.do("settle")
-            aim(float(len(self.driver.runner.oracle.finish().rules)), label="rules of the model")
-            told(self.driver)
+            try:
+                if not self.driver.runner.stopped:
+                    self.driver.do("settle")
+            finally:
+                aim(float(len(self.driver.runner.oracle.finish().rules)), label="rules of the model")
+                told(self.driver)
 
     # Applied as functions: hypothesis's decorators have no types.
     start: Any = initialize(nic=st.booleans())
