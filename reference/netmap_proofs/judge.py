@@ -23,6 +23,9 @@ from .obligation import (
     Obligation,
 )
 
+#: So many of the calls of a counterexample are told, the last ones: what failed was looked at behind them.
+CALLS = 40
+
 
 @dataclass(slots=True)
 class Result:
@@ -81,7 +84,7 @@ def shown(found: Counterexample) -> dict[str, Any]:
         "objects": {name: plain(v) for name, v in found.shown.items()},
         "calls": [
             {"function": name, "arguments": [plain(a) for a in arguments], "result": plain(result)}
-            for name, arguments, result in found.calls
+            for name, arguments, result in found.calls[-CALLS:]
         ],
         "cases": found.cases,
         "detail": found.detail,

@@ -93,6 +93,8 @@ def tx_body(p: Proof, txsync: Make) -> None:
             do = _answers(card, "nic.tx", "log", "nic.tx_desc", "nic.tx_tail", "nic.tx_clean")
             done = cases.run(txsync, na, 0, lock, p.switches, memory=_words("tx0", k, cur, slots), do=do)
             _locks(cases, na, "tx0", lock, done)
+            looked = done.fired.count(sync.CUR_OK) + done.fired.count(sync.CUR_BAD)
+            cases.goal("cur is compared with the ring's size once", looked == 1)
             new = [(hwcur + i) % _N for i in range((cur - hwcur) % _N)] if cur < _N else []
             fair = cur < _N and len(new) <= avail
             valid = [i for i in new if 1 <= slots[i][0] < _TOTAL and slots[i][1] <= BUF_SIZE]
@@ -220,6 +222,8 @@ def rx_body(p: Proof, rxsync: Make) -> None:
             do = _answers(card, "nic.rx", "log", "nic.rx_desc", "nic.rx_check", "nic.rx_tail")
             done = cases.run(rxsync, na, 0, lock, p.switches, memory=words, do=do)
             _locks(cases, na, "rx0", lock, done)
+            looked = done.fired.count(sync.CUR_OK) + done.fired.count(sync.CUR_BAD)
+            cases.goal("cur is compared with the ring's size once", looked == 1)
             looks = cur < _N and (lock or pending or number == 1)
             cases.goal(
                 "finished descriptors are looked at when asked for or when an interrupt told of them",

@@ -105,6 +105,7 @@ def story(case: Watched, transmit: bool) -> tuple[Story, set[str], str]:
         sent = _range(k.hwcur, k.rhead, k.n)
         if case.seen in sent or (case.seen == k.rhead and sent):
             sent = _range(case.seen, k.rhead, k.n)
+            rules |= {monitor.ONCE} if case.seen != k.hwcur else set()
         rules |= {monitor.COPY_TX} if sent else set()
         shows(case.copies, "monitor-copy", sent)
         did.append(("has seen", k.rhead))
@@ -164,7 +165,7 @@ def sync_body(p: Proof, txsync: Make, rxsync: Make) -> None:
             cases.goal("it answers as the port did", done.result == answer)
             all_rules = {
                 monitor.COPY_TX, monitor.ZCOPY_TX, monitor.COPY_RX, monitor.ZCOPY_RX, monitor.TAKEN,
-                monitor.DROPPED,
+                monitor.DROPPED, monitor.ONCE,
             }  # fmt: skip
             cases.goal("the rules say what was shown", set(done.fired) & all_rules == rules)
             chained = stacked and not transmit

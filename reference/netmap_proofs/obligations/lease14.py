@@ -44,6 +44,7 @@ def lease_body(
                     got.index == (number + len(granted)) % _N,
                 )
                 cases.goal("it is as long as asked for, or as there is room", got.count == min(want, room))
+                cases.goal("the rule says which", (lease.TAKEN_PART in step.fired) == (want > room))
                 cases.goal("the next one begins behind it", got.lease.hwlease == (got.start + got.count) % _N)
                 granted.append((got.start, got.index, got.count))
                 state = got.lease
@@ -63,6 +64,9 @@ def lease_body(
                     step.state.lease.hwlease == (stop if leftover and last else state.hwlease),
                 )
                 cases.goal("what another one did not need is emptied", step.state.empty == emptied)
+                back = (lease.GIVEN_BACK in step.fired, lease.EMPTIED in step.fired)
+                wanted = (bool(leftover and last), bool(leftover and not last))
+                cases.goal("the rules say what became of it", back == wanted)
                 done[which] = (stop + emptied) % _N
                 heads = start == tail and (
                     which == first or all(granted[w][2] == 0 for w in range(first, which))

@@ -276,6 +276,8 @@ def extra_body(p: Proof, extra_alloc: Callable[..., Any], extra_free: Callable[.
                 sorted(chain) == free[:count],
                 got == len(chain),
             )
+            short = memory.EXTRA_SHORT in step.fired
+            cases.goal("the rule says whether there were enough", short == (count > len(free)))
             cases.goal("exactly these are in use", after.buf_pool.used == a.buf_pool.used | set(chain))
             returned = extra_free(after, region, head).state
             cases.goal("a chain that comes back is free, once", returned.buf_pool.used == a.buf_pool.used)

@@ -142,7 +142,9 @@ def releasing(p: Proof, release: Callable[[Obj | None, Obj, Obj | None], Step[tu
         next = p.symbolic(Obj, "next", lo=0)
         p.assume_all(fits_behind(walk, next))
         old.append(next)
-    got = p.run(release, prev, cur, next).state
+    step = p.run(release, prev, cur, next)
+    got, alone = step.state, memory.RELEASE_ALONE in step.fired
+    p.goal("the rule says whether it was merged", alone == (len(got) == len(old)))
     p.goal("what was given back is free", any(not o.used and o.offset <= cur.offset for o in got))
     _replaced(p, before, old, got, last=next is None)
 

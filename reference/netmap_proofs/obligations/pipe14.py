@@ -93,6 +93,7 @@ def pipe_body(
         p.assume(last_complete <= handed)
         moved = p.run(tx_positions, got.kring, pair.released, last_complete).state
         p.goal("what is handed over is what was new", moved.count == handed)
+        p.goal("that nothing is published is said in one way", moved.publish >= -1)
         done = p.run(sync_finalize, moved.kring).state
         published = moved.publish if moved.publish >= 0 else pair.published
         return replace(pair, tx=done, published=published)

@@ -30,6 +30,8 @@ def size_body(p: Proof, ring_size: Callable[..., Step[int]]) -> None:
     if slots == 0:
         p.goal(_LEAST, step.outcome.detail == "EINVAL")
         p.goal("a ring without slots has a size all the same", step.state == size)
+        made = null.SLOTLESS in step.fired
+        p.goal("the rule says whether it is made", made == (null.SIZES_UNCHECKED in p.switches))
         return
     p.goal("a ring with slots is one", step.outcome.ok)
     p.goal(_WHOLE, step.state == size)

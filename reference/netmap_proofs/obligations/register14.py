@@ -109,7 +109,10 @@ def ring_range(p: Proof, function: Callable[[Rings, int, int, bool, bool], Step[
 def bounded_sizes(p: Proof, bound: Callable[[int, int, int, int], Step[int]]) -> None:
     value, default, low, high = (p.integer(name) for name in ("value", "default", "low", "high"))
     p.assume(low <= high)
-    got = p.run(bound, value, default, low, high).state
+    step = p.run(bound, value, default, low, high)
+    got = step.state
+    told = (request.CUT_DEFAULT in step.fired, request.CUT_MAX in step.fired)
+    p.goal("the rule says what was done", told[0] == (value < low), told[1] == (value > high))
     p.goal("the result lies in the interval", got >= low, got <= high)
     if value >= low and value <= high:
         p.goal("a value inside is kept", got == value)
