@@ -20,7 +20,7 @@ from . import bind, callbacks, failure, register, request, requests, switch
 from .bind import Faulted, Refused, memory_put
 from .close import adapter_put, unregister
 from .failure import may_fail, point
-from .ports import attach_steps, bwrap, nic_mode, vale_ports
+from .ports import attach_steps, bwrap, monitor_ends, nic_mode, vale_ports
 from .ports.ops import Asked
 from .ports.table import find
 from .request import Shape
@@ -442,6 +442,9 @@ def vale_detach(ctx: Ctl) -> None:
     elif na.kind == switch.BWRAP:
         requests.sure(ctx)
         for gone in (name, vp.host) if vp.host else (name,):
+            monitor_ends.stop(
+                s, gone, ctx.fired, ctx.switches, lambda other: adapter_put(s, other, ctx.fired)
+            )
             vale_ports.leave(s, gone, ctx.fired)
             bind.krings_delete(s, gone)
             mem = s.adapters.pop(gone).mem
