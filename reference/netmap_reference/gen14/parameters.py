@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..core.outcome import NotModelled, errno
+from ..core.outcome import NotModelled
 from ..core.step import rule
 from . import memory
 from .memory import Pairs
@@ -22,7 +22,6 @@ MEM2_C = memory.MEM2_C
 PIPE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_pipe.c@89607e14"
 
 SET = rule("14/parameters/set", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
-NO_PARAMETER = rule("14/parameters/unknown", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
 READ = rule("14/parameters/read", clause="14.control.parameters", source=f"{NETMAP_C}:540-581")
 GLOBAL = rule("14/parameters/global-region", clause="14.memory.reconfigured", source=f"{MEM2_C}:627-651")
 BRIDGES = rule(
@@ -54,24 +53,24 @@ INERT_NAMES = frozenset(
 )
 #: Those that change something this model does not have, and the value with which they do not.
 NEUTRAL = {"fwd": 0, "generic_ringsize": 1024, "generic_rings": 1}
-#: All that can be stored.
+#: All that the module has; the last ones are only looked at, or belong to tests and other drivers.
 KNOWN = (
     frozenset({"admode", "no_timestamp", "bridge_batch", "max_bridges"})
     | _MEMORY.keys()
     | {f"priv_{name}" for name in _MEMORY}
     | INERT_NAMES
     | NEUTRAL.keys()
+    | {f"{pool}_curr_{what}" for pool in _POOLS for what in ("size", "num")}
+    | {"ptnet_gso", "sink_delay_ns", "sink_num"}
 )
 
 
 def set_parameter(s: System, name: str, value: int) -> Result:
-    """Store a module parameter. ENOENT for one that the module does not have, and for nothing else.
+    """Store a module parameter. It always succeeds.
 
     ``admode`` outside 0..2 counts as 0 when a port is opened next. Raises :class:`NotModelled` for a
     parameter whose effect this model does not have.
     """
-    if name not in KNOWN:
-        return Result(errno("ENOENT"), (NO_PARAMETER,))
     fired = [SET]
     if name == "admode":
         s.params = replace(s.params, admode=value if 0 <= value <= 2 else 0)
@@ -103,12 +102,12 @@ def set_parameter(s: System, name: str, value: int) -> Result:
 def read(s: System, name: str) -> Result:
     """Look at a module parameter: ``out`` has what was stored last as ``value``, if anything was.
 
-    ENOENT for one that the module does not have.
+    One that the module does not have shows nothing, an empty text.
     """
     value = parameter(s, name)
     if name in KNOWN:
         return Result(fired=(READ,), out={} if value is None else {"value": str(value)})
-    return Result(errno("ENOENT"), (NO_PARAMETER,))
+    return Result(out={"value": ""})
 
 
 def parameter(s: System, name: str) -> int | None:
