@@ -285,11 +285,10 @@ _place(
 
 def by_line_body(p: Proof, place: Callable[..., Step[offsets.Place]]) -> None:
     cases = Cases(p, "packets")
-    size, offset = 256, Offset(16, 256, 0)
-    wishes, sources = (0, 1, 16, 40, 63, 64, 200, 255, 256), (0, 1, 16, 40, 63, 64, 80)
-    for wanted, source, length in every(
-        p, "combinations", wishes, sources, (0, 1, 56, 64, 120, 192, 240, 256)
-    ):
+    wishes, sources = (0, 1, 16, 40, 63, 64, 200, 255, 256), (0, 1, 16, 40, 44, 63, 64, 80)
+    lengths = (0, 1, 56, 64, 120, 192, 240, 256)
+    for wanted, source, length, size in every(p, "combinations", wishes, sources, lengths, (256, 300)):
+        offset = Offset(16, size, 0)
         cases.case(wanted=wanted, source=source, length=length)
         step = place(offset, wanted, source, length, size, p.switches)
         p.reached(step.fired)
@@ -318,7 +317,7 @@ obligation(
         "it is stored where it was wanted",
         lambda offset, ptr, source, length, size, switches: offsets.place(offset, ptr, source, length, size),
     ),
-    bounds="As 14.offsets.place, with one agreement.",
+    bounds="As 14.offsets.place, with one agreement, and buffers that end within a line.",
     switches={offsets.BY_LINE},
     rules=(offsets.MISPLACED, offsets.PLACED),
 )(by_line_body)
