@@ -329,11 +329,14 @@ def txsync(ring: str, switches: frozenset[str] = frozenset()) -> Protocol:
     k: Kring = yield ReadKernel((ring, "kring"))
     batch: int = yield Do("vale-batch", (ring,))
     if k.hwcur != k.rhead:
+        forwards = True
         if batch < 0:
+            forwards = False
             yield Fired(UNATTACHED)
-        elif batch == 0:
+        if batch == 0:
+            forwards = False
             yield Fired(NO_BATCH)
-        else:
+        if forwards:
             yield from _forward(ring, k, batch, switches)
     k = yield ReadKernel((ring, "kring"))
     step = vale_txsync_positions(k)

@@ -87,6 +87,7 @@ def fragment_bytes(x: Execution, ring: str, f: Fragment, length: int) -> bytes |
     if f.data is not None:
         return f.data[:length]
     if f.indirect:
+        x.fired.append(INDIRECT)
         return user_bytes(x, f.ptr, length)
     a = _memory(x, ring)
     at = a.buf_offset(a.safe_index(f.buf_idx)) + get_offset(x.s.krings[ring].offset, f.ptr)
@@ -273,8 +274,6 @@ def _copy(x: Execution, sender: str, k: KringState, at: int, f: Fragment, flags:
     region, ring_at = x.s.regions[a.id], bind.ring_at(x.s, k)
     slot = memory.read_slot(region, ring_at, at)
     length = f.len
-    if f.indirect:
-        x.fired.append(INDIRECT)
     data = fragment_bytes(x, sender, f, length if f.indirect else rounded(length))
     if data is None:
         x.fired.append(PART_EMPTY)
