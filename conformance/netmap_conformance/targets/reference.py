@@ -255,13 +255,11 @@ class ReferenceTarget(Api14Target):
         return None
 
     def _let_go(self, actor: str = "") -> None:
-        """Syncs of threads (of one, if it is named) go on and come back."""
+        """Syncs of threads (of one, if it is named) go on and come back, to be told of as sleepers are."""
         for n, (call, overlap) in list(self._held.items()):
             if actor in ("", call.actor):
                 del self._held[n]
-                done = self._done(call, overlap.finish())
-                self.observe(call, done)
-                self._finished.append(done)
+                self._awake.append((call, self._done(call, overlap.finish())))
 
     def sys_read(self, call: Call) -> Return:
         return self._done(call, self._world.read(call.fd, self._process(call)))
