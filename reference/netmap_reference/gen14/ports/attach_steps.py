@@ -4,7 +4,7 @@ fail, and what the code as written forgets when they do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ...core.step import rule
 from .. import bind, memory
@@ -79,7 +79,7 @@ def lose_rings(ctx: Ctl, na: Adapter) -> None:
     one ran out are not given back: they stay in use when somebody else goes on using the region."""
     s = ctx.s
     krings = list(bind.krings_of(s, na)) if na.created else []
-    if LOSES_RINGS not in ctx.switches or not any(k.ring < 0 and k.users for k in krings):
+    if not any(k.ring < 0 and k.users for k in krings):
         return
     made = [k for k in krings if k.ring >= 0]
     slots = [memory.read_slots(s.regions[na.mem], bind.ring_at(s, k), k.pos.n) for k in made if not k.fake]
@@ -88,7 +88,7 @@ def lose_rings(ctx: Ctl, na: Adapter) -> None:
 
     def left(s: System) -> tuple[str, ...]:
         a = s.allocators[na.mem]
-        if not (rings and a.active):
+        if LOSES_RINGS not in ctx.switches or not (rings and a.active):
             return ()
         _, ring_pool, buf_pool = a.pools
         s.allocators[a.id] = a.with_pools(
@@ -99,6 +99,13 @@ def lose_rings(ctx: Ctl, na: Adapter) -> None:
     ctx.afterwards.append(left)
 
 
+def _no_memory(ctx: Ctl) -> NoReturn:
+    if NO_MEMORY_FAULT in ctx.switches:
+        ctx.fired.append(EFAULT)
+        raise Refused("EFAULT")
+    raise Refused("ENOMEM")
+
+
 def polling_threads(ctx: Ctl, cpus: int) -> None:
     """A thread for each CPU is made, and then each is started. Source: nm_bdg_ctl_polling_start.
 
@@ -107,12 +114,11 @@ def polling_threads(ctx: Ctl, cpus: int) -> None:
     """
     s, fired = ctx.s, ctx.fired
     may_fail(s, STATE, fired)
-    for at in (THREADS, *(THREAD,) * cpus):
-        if fails(s, at, fired):
-            if NO_MEMORY_FAULT in ctx.switches:
-                fired.append(EFAULT)
-                raise Refused("EFAULT")
-            raise Refused(at.errno)
+    if fails(s, THREADS, fired):
+        _no_memory(ctx)
+    for _ in range(cpus):
+        if fails(s, THREAD, fired):
+            _no_memory(ctx)
     for started in range(cpus):
         if fails(s, START, fired):
             if started and THREADS_RUN_ON in ctx.switches:
