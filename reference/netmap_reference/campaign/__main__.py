@@ -63,6 +63,11 @@ def report(generation: Generation, figures: Figures) -> list[str]:
         f"{len(generation.unreachable)} more are out of a campaign's reach:",
         *(f"  {name}: {why}" for name, why in sorted(generation.unreachable.items())),
         *(f"rule {name} never fired" for name in never),
+        *(
+            f"rule {name} fired, out of reach or not"
+            for name in generation.unreachable
+            if figures.rules[name]
+        ),
         f"violations: {len(figures.violations)}",
     ]
     for v in figures.violations:

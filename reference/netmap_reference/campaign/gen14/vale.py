@@ -400,7 +400,6 @@ _CONCURRENT = "one call ends before the next one begins; the obligations on leas
 _PARAMETER = "module parameters are not set in a campaign"
 _LONG = "the rings of a campaign have fewer slots than the longest packet has fragments"
 _INDIRECT = "nobody maps memory in a campaign, so no pointer is good"
-_SIZE = "all regions of a campaign have buffers of 2048 bytes"
 UNREACHABLE = {
     "14/lease/publish/later-ones-too": _CONCURRENT,
     "14/lease/publish/not-yet": _CONCURRENT,
@@ -411,7 +410,6 @@ UNREACHABLE = {
     "14/vale/chain/long-passed": _LONG,
     "14/vale/chain/long-dropped": _LONG,
     "14/vale/bytes/indirect": _INDIRECT,
-    "14/vale/bytes/oversize": _SIZE,
     "14/switch/place/too-many": "there is one switch",
     "14/switch/attach/full": "a switch has a handful of ports",
     "14/switch/learn/displaced": "the addresses of a campaign are in different entries of the table",
