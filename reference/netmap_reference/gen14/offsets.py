@@ -200,8 +200,15 @@ def place(
     return Step(Place(wanted, wanted, length <= buf_size - wanted), (PLACED,) if offset.bits else ())
 
 
-def behind(offset: Offset, parts: tuple[bytes, ...], buf_size: int) -> bool:
-    """Is a part of a packet too long for what is left of a buffer behind the largest offset?"""
+def behind(
+    offset: Offset, parts: tuple[bytes, ...], buf_size: int, switches: frozenset[str] = frozenset()
+) -> bool:
+    """Is a part of a packet too long for what is left of a buffer behind the largest offset?
+
+    As written (NOT_ACROSS) nobody looks, since it is stored at the buffer's start.
+    """
+    if NOT_ACROSS in switches:
+        return False
     return offset.bits > 0 and any(len(part) > buf_size - offset.max for part in parts)
 
 

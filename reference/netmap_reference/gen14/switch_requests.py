@@ -358,6 +358,7 @@ def _attach_interface(ctx: Ctl, na: Adapter, place: int, b: Bridge) -> None:
         attach_steps.lose_rings(ctx, s.adapters[na.name])
         raise
     failure.settle(s, "switch.attach", partial(_let_go, s, na.name, file), start)
+    vale_ports.rename(s, na.name, ctx.fired, ctx.switches)
     na = s.adapters[na.name]
     names = [ctx.name]
     _stand_in(ctx, ctx.name, switch.BWRAP, na, na.rx_rings, na.tx_rings)
@@ -385,9 +386,10 @@ def _stand_in(ctx: Ctl, name: str, kind: str, na: Adapter, tx_rings: int, rx_rin
     s = ctx.s
     bind.hold(s, na.mem, 1)
     failure.undo(s, "switch.stand-in", lambda: _stand_out(s, name))
+    host = kind == switch.BWRAP and na.host_rings
     s.adapters[name] = Adapter(
         name, kind, bind.free_number(s), na.mem, tx_rings, rx_rings, na.rx_slots, na.tx_slots,
-        refs=1, vp=VpPort(below=na.name),
+        host_rings=host, host_tx_rings=int(host), host_rx_rings=int(host), refs=1, vp=VpPort(below=na.name),
     )  # fmt: skip
     bind.krings_create(s, s.adapters[name], ctx.fired)
     for _ in range(tx_rings):

@@ -246,7 +246,7 @@ def _put_across(x: Execution, sender: str, k: KringState, at: int, packet: Packe
         raise Faulted(step.outcome.detail)
     slots, begun = step.state.slots, step.state.begun
     region, ring_at = x.s.regions[a.id], bind.ring_at(x.s, k)
-    if offsets.behind(k.offset, slots, a.buf_size):
+    if offsets.behind(k.offset, slots, a.buf_size, x.switches):
         x.fired.append(OVERSIZE)
         return 0
     rest = len(slots) > 1 and not step.state.segments and x.chosen_once("counts_rest", "vale.counts-rest")

@@ -227,10 +227,7 @@ def attached(s: System, name: str) -> str:
 
 
 def may_bind(asked: Asked, name: str) -> None:
-    """EBUSY for an interface that is attached, EIO for a program that does not know of the port's header.
-
-    As written (RENAMED) a persistent port goes by its interface's name from now on.
-    """
+    """EBUSY for an interface that is attached, EIO for a program that does not know of the port's header."""
     s, fired = asked.s, asked.fired
     na = s.adapters[name]
     if na.kind in (switch.BWRAP, switch.BWRAP_HOST) or attached(s, name):
@@ -239,7 +236,17 @@ def may_bind(asked: Asked, name: str) -> None:
     if na.vp is not None and na.vp.hdr and not asked.req.has(api14.NR_ACCEPT_VNET_HDR):
         fired.append(NO_HEADER)
         raise Refused("EIO")
-    if RENAMED in asked.switches and na.kind == "persistent" and na.fds == 0 and na.label:
+    if na.fds == 0:
+        rename(s, name, fired, asked.switches)
+
+
+def rename(s: System, name: str, fired: list[str], switches: frozenset[str]) -> None:
+    """The first who binds a port gives it the name it has on its switch, if it is on one.
+
+    As written (RENAMED) a persistent port goes by its interface's name from then on.
+    """
+    na = s.adapters[name]
+    if RENAMED in switches and na.kind == "persistent" and na.label:
         s.adapters[name] = replace(na, label="")
         fired.append(LOST)
 
