@@ -84,6 +84,7 @@ HELD_OTHERWISE = {
     "F14-063": "sums over bytes of a packet: `test_offload.py` at every edge, and the C code",
     "F14-106": "the model ends in the fault; `test_monitor.py` and scenario monitor-orphans close so",
     "F14-108": "the model ends in the fault; `test_monitor.py` and scenario monitor-forward forward a slot",
+    "F14-090": "a second read between two passes of a driver: the model reads no length there",
 }
 
 
