@@ -73,12 +73,12 @@ def test_a_wrong_list_is_one_line(
 
 def test_a_planted_copy_is_the_one_that_runs_and_nothing_else_changes() -> None:
     with planted(mutant("ref-version-15-refused"), "reference") as environment:
-        code = "import netmap_reference.gen14.requests as r; print(r.__file__)"
+        code = "import netmap_reference.gen14.header as r; print(r.__file__)"
         ran = subprocess.run(
             [sys.executable, "-c", code], env={**environment}, capture_output=True, text=True, check=True
         )
         there = Path(ran.stdout.strip())
-        here = teeth.root("reference") / "gen14" / "requests.py"
+        here = teeth.root("reference") / "gen14" / "header.py"
         assert there != here
         assert there.read_text() == teeth.patched(mutant("ref-version-15-refused"))
     assert not there.exists(), "the copy is gone afterwards"
@@ -141,7 +141,7 @@ def test_a_defect_nobody_looks_for_survives() -> None:
     harmless = Mutant(
         id="m",
         clause="14.ring.tx-window",
-        file="gen14/world.py",
+        file="gen14/data_path.py",
         old='"""NIOCTXSYNC."""',
         new='"""The other one."""',
         reason="a comment",
