@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from netmap_spec.abi import Buffer, api14
 
@@ -17,6 +17,7 @@ from .mapping import Mapping
 from .memory import CsbArrays, EventFds, address, region
 
 CODES = api14.IOCTLS[SYSTEM]
+T = TypeVar("T")
 #: How long a loop that was told to stop may take, in seconds.
 LOOP_S = 1.0
 #: Bytes that are mapped when nobody says how many.
@@ -62,33 +63,39 @@ class CsbCalls:
         return found.csb.look() if found is not None and found.csb is not None else None
 
     def sys_csbset(self, call: Call) -> Return:
-        """Store words into an entry; as storing into a mapping that is not there, EFAULT without one."""
+        """Store words into an entry."""
         words = {k: v for k, v in call.args.items() if k != "index"}
         found = self._fds.get(call.fd)
-        try:
-            if found is None or found.csb is None:
-                raise IndexError
-            found.csb.store(call.args["index"], words)
-        except IndexError:
-            return Return(of=call.n, ret=-1, errno="EFAULT")
-        return Return(of=call.n)
+
+        def store(csb: CsbArrays) -> Return:
+            csb.store(call.args["index"], words)
+            return Return(of=call.n)
+
+        return self._at_entry(call, found.csb if found else None, store)
 
     def sys_kick(self, call: Call) -> Return:
-        return self._eventfd(call, lambda fds: Return(of=call.n, ret=fds.kick(call.args["index"])))
+        found = self._fds.get(call.fd)
+        return self._at_entry(
+            call,
+            found.eventfds if found else None,
+            lambda fds: Return(of=call.n, ret=fds.kick(call.args["index"])),
+        )
 
     def sys_irq(self, call: Call) -> Return:
+        found = self._fds.get(call.fd)
+
         def read(fds: EventFds) -> Return:
             size, count = fds.irq(call.args["index"], int(call.args.get("timeout_ms", 0)))
             return Return(of=call.n, ret=size, out={"count": count})
 
-        return self._eventfd(call, read)
+        return self._at_entry(call, found.eventfds if found else None, read)
 
-    def _eventfd(self, call: Call, act: Callable[[EventFds], Return]) -> Return:
-        found = self._fds.get(call.fd)
-        if found is None or found.eventfds is None:
+    def _at_entry(self, call: Call, brought: T | None, act: Callable[[T], Return]) -> Return:
+        """``act`` on what was brought: EFAULT where nothing was, or where it has no such entry."""
+        if brought is None:
             return Return(of=call.n, ret=-1, errno="EFAULT")
         try:
-            return act(found.eventfds)
+            return act(brought)
         except IndexError:
             return Return(of=call.n, ret=-1, errno="EFAULT")
         except OSError as error:

@@ -197,13 +197,18 @@ def _reinit_forgets_flags(
     return replace(got, state=replace(got.state, flags=got.state.flags % 2))
 
 
-def reinit_body(
-    p: Proof, reinit_positions: Callable[[Kring, int, int, int, int, Reading], Step[ring.Reinit]]
-) -> None:
+_ReinitStep = Callable[[Kring, int, int, int, int, Reading], Step[ring.Reinit]]
+
+
+def _any_reinit(p: Proof) -> tuple[Kring, int, int, int, int]:
+    """Arguments of a re-initialisation: a kring in range, any cur, avail and flags, any number of errors."""
     k = any_kring(p)
     p.assume(k.n < U32)
-    cur, avail, flags = p.u32("cur"), p.u32("avail"), p.u32("flags")
-    errors = p.integer("errors", 0)
+    return k, p.u32("cur"), p.u32("avail"), p.u32("flags"), p.integer("errors", 0)
+
+
+def reinit_body(p: Proof, reinit_positions: _ReinitStep) -> None:
+    k, cur, avail, flags, errors = _any_reinit(p)
     got = p.run(reinit_positions, k, cur, avail, flags, errors, p.switches).state
     p.goal("cur is hwcur", got.cur == k.hwcur)
     p.goal("avail is hwavail", got.avail == k.hwavail)
@@ -253,13 +258,8 @@ _reinit(
 )(reinit_body)
 
 
-def extent_body(
-    p: Proof, reinit_positions: Callable[[Kring, int, int, int, int, Reading], Step[ring.Reinit]]
-) -> None:
-    k = any_kring(p)
-    p.assume(k.n < U32)
-    cur, avail, flags = p.u32("cur"), p.u32("avail"), p.u32("flags")
-    errors = p.integer("errors", 0)
+def extent_body(p: Proof, reinit_positions: _ReinitStep) -> None:
+    k, cur, avail, flags, errors = _any_reinit(p)
     got = p.run(reinit_positions, k, cur, avail, flags, errors, p.switches).state
     if errors == 0:
         p.goal("nothing is changed, and nothing reported", got == ring.Reinit(cur, avail, flags, 0))
