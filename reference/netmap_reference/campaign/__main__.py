@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from .traces import load
 
 #: Below this many operations a rule that never fired is told, but not held against the campaign.
 ENOUGH = 100_000
+#: A campaign that takes long says every so many operations how far it is.
+TOLD_EVERY = 50_000
 
 
 def summary(generation: Generation, figures: Figures) -> dict[str, Any]:
@@ -90,6 +93,24 @@ def again(path: Path) -> int:
     return 1 if broken else 0
 
 
+def said(total: int) -> Callable[[Figures], None]:
+    """What tells on stderr how far a campaign of ``total`` operations is: a line every ``TOLD_EVERY``."""
+    last = 0
+
+    def progress(figures: Figures) -> None:
+        nonlocal last
+        if figures.operations - last >= TOLD_EVERY:
+            last = figures.operations
+            print(
+                f"{last} of {total} operations, {figures.episodes} machines, {figures.seconds:.0f} s, "
+                f"violations: {len(figures.violations)}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return progress
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m netmap_reference.campaign", description=__doc__)
     parser.add_argument("--generation", choices=sorted(GENERATIONS), default="2011")
@@ -117,6 +138,7 @@ def main(argv: list[str] | None = None) -> int:
             traces=args.traces,
             episode=args.episode,
             whole_every=args.whole_every,
+            progress=said(args.operations),
         )
     except ValueError as error:
         print(error, file=sys.stderr)
