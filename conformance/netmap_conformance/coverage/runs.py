@@ -135,14 +135,18 @@ def _of_freebsd() -> list[manifests.Deviation]:
 
 
 def judged14(scenario: Trace, reading: str, model: ModuleType | None = None) -> Judgement:
-    """Run a scenario on the model or a copy of it, judged by the oracle; as written with every deviation."""
+    """Run a scenario on the model or a copy of it, judged by the oracle; as written with every deviation.
+
+    Its rules are those that the oracle fired and those of the moves that no call tells of."""
     name = EVERYTHING if reading == AS_WRITTEN else "reference"
     manifest = manifests.load(name)
     if reading == FREEBSD:
         manifest = msgspec.structs.replace(manifest, deviations=_of_freebsd())
     policy = "lazy" if reading in (LAZY, FREEBSD) else "eager"
     target = _Copy(manifest, policy, switches("14", reading), model or load_model("14"))
-    return runner.run(target, scenario, manifest, build=None)[1]
+    judged = runner.run(target, scenario, manifest, build=None)[1]
+    judged.rules.update(target.moves)
+    return judged
 
 
 # --- rules --------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ that sleeps lets the environment move until it is woken or nothing moves any mor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from netmap_reference.core.choice import eager
+from netmap_reference.core.choice import Choose, eager
 from netmap_reference.core.outcome import NotModelled
 from netmap_reference.gen14.overlap import Overlap
 from netmap_reference.gen14.ports.vale_device import user_address
@@ -46,6 +47,8 @@ class ReferenceTarget(Api14Target):
         except ValueError as error:
             raise TargetError(f"reference: {error}", status=2) from None
         self._world = World()
+        #: The rules that the environment's moves fired: no call tells of them.
+        self.moves: Counter[str] = Counter()
         self._mappings: dict[tuple[str, str], Mapping] = {}
         self._processes = {"main"}
         self._sleeping: dict[int, Call] = {}
@@ -64,6 +67,7 @@ class ReferenceTarget(Api14Target):
             raise TargetError(f"reference: generation {header.generation} has its own reference target", 2)
         self._policy = Policy(self._policy_name, self._seed)
         self._world = World([port_config(p) for p in header.ports])
+        self.moves.clear()
         self._mappings.clear()
         self._processes = {"main"}
         self._sleeping.clear()
@@ -103,7 +107,7 @@ class ReferenceTarget(Api14Target):
             done: Return | None = method(call)
         except NotModelled as missing:
             raise TargetError(f"reference: the model has no rule {missing}", status=2) from None
-        self._world.tau(self._policy)
+        self._move(self._policy)
         self._wake()
         return done
 
@@ -342,7 +346,7 @@ class ReferenceTarget(Api14Target):
         """Let the environment move until the caller is woken and ready, or nothing moves any more."""
         timeout = call.args.get("timeout_ms", 0)
         for _ in range(MOVES if timeout else 0):
-            moved = bool(self._world.tau(eager).fired)
+            moved = self._move(eager)
             if call.fd in self._world.woken():
                 done = self._scan(call)
                 if done is not None:
@@ -403,6 +407,12 @@ class ReferenceTarget(Api14Target):
 
     # --- the environment ------------------------------------------------------------------------
 
+    def _move(self, choose: Choose) -> bool:
+        """The environment moves on its own; did anything?"""
+        fired = self._world.tau(choose).fired
+        self.moves.update(fired)
+        return bool(fired)
+
     def sys_frame(self, call: Call) -> Return:
         args = call.args
         data = bytes.fromhex(args["hex"])
@@ -433,11 +443,19 @@ class ReferenceTarget(Api14Target):
         return Return(of=call.n)
 
     def quiet(self) -> bool:
-        """Would an eager environment, and a sync of every descriptor, show nobody anything new?"""
+        """Would an eager environment, and a sync of every descriptor, show nobody anything new?
+
+        A process that sleeps syncs nothing, unlike one of whose threads another sleeps; and while the
+        environment can still wake one it is not at rest.
+        """
+        sleepers = ((self._process(call), call.fd) for call in self._sleeping.values())
+        asleep = {(process, fd) for process, fd in sleepers if process != "main"}
         world = self._world.clone()
         before = self._visible(world)
         world.tau(eager)
-        for process, fd in self._mappings:
+        if any(fd in world.woken() for _, fd in asleep):
+            return False
+        for process, fd in self._mappings.keys() - asleep:
             world.txsync(fd, eager, process)
             world.rxsync(fd, eager, process)
         return self._visible(world) == before
