@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ...core.choice import Choice, Choose
 from ...core.step import rule
+from ..offsets import slot_size
 from ..ring import distance
 from ..state import RX, TX, Adapter, KringState, System, ring_name
 from .driver import GENERIC, Driver, on_wire
@@ -77,9 +78,16 @@ def to_host(s: System, port: str, frames: Iterable[bytes]) -> None:
 def capacity(w: Wire, k: KringState) -> int:
     """How many frames may be on their way before the next one may meet a full device.
 
-    A driver's device has the free slots of its ring; the emulated adapter queues one more than a ring.
+    A driver's device has the free slots of its ring, and counts slots; the emulated adapter queues one frame
+    more than a ring has slots.
     """
     return k.pos.n + 1 if w.driver.copies else rx_room(k.pos)
+
+
+def slots_of(s: System, k: KringState, data: bytes) -> int:
+    """How many receive slots a frame needs."""
+    size = slot_size(k.offset, s.allocators[s.adapters[k.adapter].mem].buf_size, True).state
+    return max(1, -(-len(data) // size))
 
 
 def send(s: System, port: str, frames: Iterable[bytes], where: str, choose: Choose) -> list[str]:
@@ -101,7 +109,9 @@ def send(s: System, port: str, frames: Iterable[bytes], where: str, choose: Choo
 
 
 def arrive(s: System, port: str, frames: Iterable[bytes], choose: Choose) -> list[str]:
-    """Frames come to a port on its wire; the rules fired. Nobody hears them while the port is down."""
+    """Frames come to a port on its wire; the rules fired. Nobody hears them while the port is down, and one
+    that needs more slots than a ring ever has free finds no room.
+    """
     if port not in s.adapters or s.adapters[port].interface:
         return [UNHEARD for _ in frames]
     na: Adapter = s.adapters[port]
@@ -115,7 +125,12 @@ def arrive(s: System, port: str, frames: Iterable[bytes], choose: Choose) -> lis
             fired.append(TO_HOST)
             continue
         waiting = w.incoming[r]
-        frame = Frame(data, len(waiting) >= capacity(w, k))
+        need = slots_of(s, k, data)
+        if need > k.pos.n - 1:
+            fired.append(LOST)
+            continue
+        ahead = len(waiting) if w.driver.copies else sum(slots_of(s, k, f.data) for f in waiting) + need - 1
+        frame = Frame(data, ahead >= capacity(w, k))
         s.ports[port] = replace(w, incoming=(*w.incoming[:r], (*waiting, frame), *w.incoming[r + 1 :]))
     return fired
 
@@ -207,4 +222,6 @@ def owed(s: System, k: KringState) -> str:
     w: Wire = s.ports[k.adapter]
     waiting = w.incoming[k.index]
     room = k.pos.n - 1 - distance(k.pos.hwcur, k.pos.hwtail, k.pos.n)
-    return "14.nic.arrival" if waiting and not waiting[0].may_be_lost and room else ""
+    if not waiting or waiting[0].may_be_lost:
+        return ""
+    return "14.nic.arrival" if slots_of(s, k, waiting[0].data) <= room else ""
