@@ -155,3 +155,34 @@ def test_a_thread_is_no_process() -> None:
     assert judge(recorded("bg P txsync A\njoin P\n")).verdict == "PASS"
     text = "proc P show A;open C;reg C y{1 tx_slots=8 rx_slots=8;mmap C\njoin P\n"
     assert judge(recorded(text)).verdict == "PASS"
+
+
+LOOP = """
+reg A x{1 tx_slots=8 rx_slots=8 flags=NR_EXCLUSIVE csb=2
+mmap A
+bg K ctl A SYNC_KLOOP_START - sleep_us=100
+ctl A SYNC_KLOOP_STOP -
+join K
+"""
+
+
+def loop_that_returns(after: int) -> Trace:
+    """The run of a loop that comes back ``after`` the call of its STOP: 0 before it, 1 while it is made."""
+    target = ReferenceTarget(manifests.load("reference"))
+    trace, judgement = run(target, parse_scn("open A" + LOOP, "loop.scn"), build=None)
+    assert judgement.verdict == "PASS"
+    start = next(e for e in trace.events if isinstance(e, Call) and e.actor == "K")
+    stop = next(e for e in trace.events if isinstance(e, Call) and "STOP" in e.text)
+    done = next(e for e in trace.events if isinstance(e, Return) and e.of == start.n)
+    trace.events.remove(done)
+    trace.events.insert(trace.events.index(stop) + after, done)
+    return trace
+
+
+def test_a_loop_does_not_come_back_before_it_is_stopped() -> None:
+    finding = judge(loop_that_returns(0), manifests.load("reference")).findings[0]
+    assert (finding.kind, finding.clause) == ("VIOLATION", "14.kloop.stop")
+
+
+def test_a_loop_may_come_back_before_the_call_that_stops_it() -> None:
+    assert judge(loop_that_returns(1), manifests.load("reference")).verdict == "PASS"

@@ -76,6 +76,11 @@ def sleeps_in_loop(call: Call) -> bool:
     return call.op == "ctl" and str(call.args.get("request", "")).endswith("SYNC_KLOOP_START")
 
 
+def too_early() -> Mismatch:
+    """A START may not return while its loop runs."""
+    return Mismatch("ret", "no return before a SYNC_KLOOP_STOP", "a return", clause="14.kloop.stop")
+
+
 def come_back(
     c: Candidate, call: Call, started: Result, actor: str
 ) -> tuple[Candidate, Result, list[Mismatch]]:
@@ -83,6 +88,5 @@ def come_back(
     after = c.clone()
     ended = after.world.start_returns(call.fd, actor)
     if ended is None:
-        wrong = Mismatch("ret", "no return before a SYNC_KLOOP_STOP", "a return", clause="14.kloop.stop")
-        return after, started, [wrong]
+        return after, started, [too_early()]
     return after, replace(started, asleep=False, fired=(*started.fired, *ended.fired)), []

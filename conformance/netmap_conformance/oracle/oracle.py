@@ -98,9 +98,11 @@ class Oracle:
         return Judgement(verdict(self.findings), self.findings, self.rules, self.steps, self.choices)
 
     def _return(self, done: Return) -> None:
-        call = self._open.pop(done.of, None)
+        call = self._open.get(done.of)
         if call is None:
             raise Malformed(done.line, f"return of call {done.of}, which was not made")
+        if not sleeps_in_loop(call):  # a loop that ends may have begun before the call that ends it
+            del self._open[done.of]
         sane.check(call, done)
         call = self._last = _as_written(call, done)
         self._before(call)
@@ -111,6 +113,7 @@ class Oracle:
             self._inconclusive(done, "every operation of the recording", call.text, call)
             return
         self._others(call)
+        self._open.pop(done.of, None)
         tried = [a for c in self.candidates for a in attempts(c, call, done, self._context)]
         for c in self.candidates:
             tried += left_out(c, call, self._held(c, call), done, self._context)

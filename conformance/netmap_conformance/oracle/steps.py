@@ -18,7 +18,7 @@ from .candidate import Candidate, Started
 from .choices import Enumeration
 from .compare import Comparison
 from .frames import compare_frames
-from .loops import come_back, monitored, passed, sleeps_in_loop
+from .loops import come_back, monitored, passed, sleeps_in_loop, too_early
 from .requests import Mismatch
 
 _BUSY = {sync.BUSY, poll.BUSY}
@@ -56,7 +56,10 @@ def attempts(c: Candidate, call: Call, done: Return | None, context: Context) ->
     """
     started = c.started.get(call.n)
     if started is None:
-        yield from _act(c, call, done, context)
+        for attempt in _act(c, call, done, context):
+            if done is not None and attempt.result.asleep and sleeps_in_loop(call):
+                attempt.found = [too_early()]
+            yield attempt
         return
     if started.asleep and sleeps_in_loop(call):
         process = context.process_of(call.actor)

@@ -40,8 +40,8 @@ class CsbCalls(WorldView):
         return [asdict(entry) for entry in self._s.csbs[file].entries]
 
     def looping(self) -> list[tuple[int, str]]:
-        """Every file with a loop, and each ring that the loop's own thread handles."""
-        return [(file, ring) for file in sorted(self._s.loops) for ring in loops.mine(self._s, file)]
+        """Every file with a loop whose own thread handles rings, and the ring that comes next."""
+        return [(file, ring) for file in sorted(self._s.loops) for ring in loops.due(self._s, file)[:1]]
 
     # --- the application --------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ class CsbCalls(WorldView):
     # --- the loops --------------------------------------------------------------------------------------
 
     def loop_step(self, file: int, ring: str, choose: Choose) -> Result:
-        """The loop of a file passes over one ring now."""
+        """The loop of a file passes over one ring now, the one that comes next."""
         x = Execution(self._s, file, choose, self.switches)
         loops.step(x, (ring,))
         return Result(fired=tuple(x.fired))
@@ -96,7 +96,7 @@ class CsbCalls(WorldView):
             if loops.awake(self._s, file):
                 x = Execution(self._s, file, choose, self.switches)
                 before = self._s.key()
-                loops.step(x, loops.mine(self._s, file))
+                loops.step(x, loops.due(self._s, file))
                 if self._s.key() != before:
                     fired += x.fired
         return tuple(fired)
@@ -105,10 +105,11 @@ class CsbCalls(WorldView):
         """(clause, ring) where a loop that is awake has not done what a pass would do."""
         found = []
         for file in sorted(self._s.loops):
-            for ring in loops.mine(self._s, file) if loops.awake(self._s, file) else ():
-                s = self._s.clone()
+            s = self._s.clone()
+            for ring in loops.due(s, file) if loops.awake(s, file) else ():
+                before = s.csbs[file]
                 loops.step(Execution(s, file, lambda choice: choice.hi, self.switches), (ring,))
-                if s.csbs[file] != self._s.csbs[file]:
+                if s.csbs[file] != before:
                     found.append(("14.kloop.progress", ring))
         return found
 

@@ -6,7 +6,7 @@ A loop is not a thread here: :func:`step` runs a pass over some of its rings whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -154,11 +154,12 @@ def start(ctx: Ctl) -> Result:
     s, file = ctx.s, ctx.file
     on = bool(s.files[file].adapter) and s.adapters[s.files[file].adapter].on
     _take(ctx, kloop.start_check(ctx.body["sleep_us"], on, file in s.csbs, file in s.loops))
-    s.loops[file] = Loop(True, irqs=(False,) * len(s.csbs[file].entries))
+    s.loops[file] = Loop(False, irqs=(False,) * len(s.csbs[file].entries))
     failure.undo(s, "kloop.running", lambda: _ended(s, file), own=True)
     failure.may_fail(s, kloop.ARGS, ctx.fired)
     options.apply(ctx, "SYNC_KLOOP_MODE")
     if not options.apply(ctx, "SYNC_KLOOP_EVENTFDS"):
+        s.loops[file] = replace(s.loops[file], busy_wait=True)
         ctx.fired.append(kloop.EVENTFDS_NONE)
     if file in s.stops:
         s.stops -= {file}
@@ -224,21 +225,29 @@ def mine(s: System, file: int) -> tuple[str, ...]:
 
 
 def awake(s: System, file: int) -> bool:
-    """Must the loop pass over its rings? In a busy wait always, else when it just began or was woken."""
+    """Must the loop go over its rings? In a busy wait always, else when it just began, was woken, or is not
+    through with a pass."""
     loop = s.loops[file]
-    return loop.busy_wait or not loop.passed or file in s.woken
+    return loop.busy_wait or not loop.passed or loop.next > 0 or file in s.woken
 
 
-def step(x: Execution, which: Iterable[str]) -> None:
-    """A pass over some rings of the execution's descriptor."""
+def due(s: System, file: int) -> tuple[str, ...]:
+    """The rings that the loop has yet to handle in this pass, or will in the next one, in order."""
+    return mine(s, file)[s.loops[file].next :]
+
+
+def step(x: Execution, which: Sequence[str]) -> None:
+    """A pass over the next rings of the execution's descriptor, ``which`` are the first that are due."""
     s, file = x.s, x.file
     f, loop = s.files[file], s.loops[file]
     chosen = [args(s, file, ring) for ring in which]
     selinfos: tuple[str, ...] = ()
-    if not loop.busy_wait:
-        selinfos = (*f.selinfo, *(f"{ring}:kick" for ring in rings(f)))
-    s.loops[file] = replace(loop, passed=True)
-    s.woken -= {file}
+    if loop.next == 0:
+        s.woken -= {file}
+        if not loop.busy_wait:
+            selinfos = (*f.selinfo, *(f"{ring}:kick" for ring in rings(f)))
+    after = (loop.next + len(chosen)) % (len(mine(s, file)) or 1)
+    s.loops[file] = replace(loop, passed=True, next=after)
     by = {t: tuple(a for a in chosen if s.krings[a.ring].t == t) for t in (TX, RX)}
     # A thread that has to wait for a ring tries again with its next pass.
     x.run(kloop.one_pass(by[TX], by[RX], selinfos, x.port_sync, x.switches))

@@ -238,13 +238,17 @@ class Csb:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A running sync-kloop. ``irqs``: which entries have an irqfd. ``passed``: it has looked at its rings."""
+    """A running sync-kloop. ``irqs``: which entries have an irqfd. ``passed``: it has looked at its rings.
+
+    ``next``: which of the rings it handles comes next; 0 between two passes.
+    """
 
     busy_wait: bool
     direct_tx: bool = False
     direct_rx: bool = False
     irqs: tuple[bool, ...] = ()
     passed: bool = False
+    next: int = 0
 
     def direct(self, t: str) -> bool:
         """Is this direction handled by whoever kicks?"""

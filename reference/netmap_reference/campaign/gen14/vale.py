@@ -154,11 +154,13 @@ class Sent:
 
 
 def frame_of(packet: list[Any], number: int, hdr: int, tag: int) -> Sent:
-    """The packet's bytes. ``number`` is its place among those of one operation, ``tag`` that operation's."""
+    """The packet's bytes. ``number`` is its place among those of one operation, ``tag`` that operation's: the
+    shortest packets are told apart by their type alone, the others by what is behind it as well.
+    """
     to, who, whom, lens, flags = packet
     source = b"\1\0\0\0\0\0" if who < 0 else bytes((2, 0, 0, 0, 0, who))
     dest = {_GROUP: b"\xff" * 6, _OWN: source, _NEW: bytes((4, 9)) + tag.to_bytes(4, "little")}
-    first = bytes(hdr) + dest.get(to, bytes((2, 0, 0, 0, 0, whom))) + source + b"\x88\xb5"
+    first = bytes(hdr) + dest.get(to, bytes((2, 0, 0, 0, 0, whom))) + source + bytes((0x88, 0xB5 + number))
     body = bytes((number,)) + tag.to_bytes(4, "little")
     data = first + body * 500
     parts, at = [], 0
