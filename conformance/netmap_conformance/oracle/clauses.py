@@ -41,7 +41,7 @@ OPERATIONS = {
     "frames": "14.nic.order",
     "read": "14.control.not-a-stream",
     "write": "14.control.not-a-stream",
-    "ioctl": "14.control.not-a-stream",
+    "ioctl": "14.control.other-ioctls",
     "sysctl": "14.control.parameters",
     "param": "14.control.parameters",
     "fail": "14.failure.undone",

@@ -27,7 +27,7 @@ INFO = rule("14/control/port-info/port", clause="14.control.port-info", source=f
 INFO_MEM = rule("14/control/port-info/memory", clause="14.control.port-info", source=f"{NETMAP_C}:2964-2979")
 POOLS = rule("14/control/pools-info", clause="14.control.pools-info", source=f"{NETMAP_C}:3097-3139")
 NO_IO = rule("14/control/read-write", clause="14.control.not-a-stream", source=f"{LINUX_C}:1562-1572")
-NO_IOCTL = rule("14/control/unknown-ioctl", clause="14.control.not-a-stream", source=f"{LEGACY_C}:432-436")
+NO_IOCTL = rule("14/control/unknown-ioctl", clause="14.control.other-ioctls", source=f"{LEGACY_C}:401-436")
 
 
 @contextmanager
