@@ -546,3 +546,13 @@ def test_nonsense_is_an_error_of_the_file(change: Callable[[Return], Any], messa
     change(returns(trace, "mmap")[0])
     with pytest.raises(Malformed, match=message.replace("[", r"\[")):
         judge(trace)
+
+
+@pytest.mark.parametrize(("told", "verdict"), [("0", "PASS"), ("163840", "PASS"), ("7", "VIOLATION")])
+def test_memory_of_a_request_that_failed_may_stay(told: str, verdict: str) -> None:
+    """14.memory.current: then its objects are counted; any other number is somebody's slip"""
+    text = "# ports: v0 nic tx_slots=8 rx_slots=8\nopen A\nfail memory.map\nreg A v0\nparam buf_curr_num\n"
+    run = recorded(text)
+    judged = changed(run, lambda t: setattr(returns(t, "param")[0], "out", {"value": told}))
+    assert judged.verdict == verdict
+    assert {f.clause for f in judged.findings} == (set() if verdict == "PASS" else {"14.memory.current"})

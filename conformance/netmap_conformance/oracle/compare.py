@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from netmap_reference.gen14 import memory, parameters
 from netmap_reference.gen14.ports.vale_device import USER_BASE
 from netmap_reference.gen14.world import Result
 
@@ -56,9 +57,7 @@ class Comparison:
         if ok and self.call.op in ("poll", "epwait"):
             self._revents()
         if self.call.op in ("param", "env") and self.result.out:
-            seen, value = (self.done.out or {}).get("value"), self.result.out["value"]
-            if seen not in (None, value):
-                self.differ("param", f"{value}, as it was stored", seen)
+            self._parameter()
         if self.call.op == "module" and self.result.out.get("ports", []) != (self.done.out or {}).get(
             "ports", []
         ):
@@ -69,6 +68,18 @@ class Comparison:
 
     def differ(self, field: str, allowed: Any, seen: Any, ring: str = "", clause: str = "") -> None:
         self.found.append(Mismatch(field, str(allowed), str(seen), ring, clause))
+
+    def _parameter(self) -> None:
+        """What was stored, or what the global region is now, if it is known."""
+        name, value = str(self.call.args.get("name", "")), self.result.out["value"]
+        seen = (self.done.out or {}).get("value")
+        if name not in parameters.CURRENT:
+            if seen not in (None, value):
+                self.differ("param", f"{value}, as it was stored", seen)
+        elif seen not in (None, value, self.result.out.get("either")) and (
+            self.known or self.c.world.system().allocators[memory.GLOBAL_ID].asked
+        ):
+            self.differ("param", f"{value}, as it is now", seen, clause="14.memory.current")
 
     # --- the call -------------------------------------------------------------------------------
 

@@ -1,16 +1,18 @@
 """Chapter *parameters*: the module's parameters, and when each takes effect.
 
-Any number can be stored in any parameter, and is read back as it was stored; nothing is refused there. A
-parameter applies to what comes into use afterwards: the sizes and numbers of the global region's pools when
-the region is used next and nobody uses it (14.memory.reconfigured), those of private regions when the next
-one is made, the kind of adapter when a port is opened next.
+Any number can be stored in a parameter, and is read back as it was stored; nothing is refused there. Some can
+only be read: how large and how many the global region's objects are now (14.memory.current), and
+``max_bridges`` once netmap is loaded (14.switch.places). A parameter applies to what comes into use
+afterwards: the sizes and numbers of the global region's pools when the region is used next and nobody uses
+it (14.memory.reconfigured), those of private regions when the next one is made, the kind of adapter when a
+port is opened next.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ..core.outcome import NotModelled
+from ..core.outcome import NotModelled, errno
 from ..core.step import rule
 from . import memory
 from .memory import Pairs
@@ -30,11 +32,21 @@ BRIDGES = rule(
     source="luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14:118-127",
 )
 PRIVATE = rule("14/parameters/private-regions", clause="14.memory.private", source=f"{MEM2_C}:640-645")
+READ_ONLY = rule("14/parameters/read-only", clause="14.control.parameters", source=f"{MEM2_C}:634-640")
+LOADED = rule(
+    "14/parameters/bridges-loaded",
+    clause="14.switch.places",
+    source="luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14:125-126",
+)
 INERT = rule("14/parameters/inert", clause="14.control.parameters-inert", source=f"{PIPE_C}:82-86")
 
 _POOLS = ("if", "ring", "buf")
 _MEMORY = {
     f"{pool}_{what}": (i, j) for i, pool in enumerate(_POOLS) for j, what in enumerate(("size", "num"))
+}
+#: What tells of the global region as it is: the pool, and whether it is the number of objects or their size.
+CURRENT = {
+    f"{pool}_curr_{what}": (i, what == "num") for i, pool in enumerate(_POOLS) for what in ("size", "num")
 }
 #: Parameters that change nothing an application can rely on: how soon, how fast, how much is logged.
 INERT_NAMES = frozenset(
@@ -48,7 +60,7 @@ INERT_NAMES = frozenset(
             "generic_mit",
             "generic_txqdisc",
         ),
-        *("generic_hwcsum", "ptnet_vnet_hdr", "mitigate"),
+        *("generic_hwcsum", "ptnet_vnet_hdr"),
     )
 )
 #: Those that change something this model does not have, and the value with which they do not.
@@ -60,17 +72,22 @@ KNOWN = (
     | {f"priv_{name}" for name in _MEMORY}
     | INERT_NAMES
     | NEUTRAL.keys()
-    | {f"{pool}_curr_{what}" for pool in _POOLS for what in ("size", "num")}
+    | CURRENT.keys()
     | {"ptnet_gso", "sink_delay_ns", "sink_num"}
 )
 
 
 def set_parameter(s: System, name: str, value: int) -> Result:
-    """Store a module parameter. It always succeeds.
+    """Store a module parameter. EACCES for one that can only be read.
 
     ``admode`` outside 0..2 counts as 0 when a port is opened next. Raises :class:`NotModelled` for a
     parameter whose effect this model does not have.
     """
+    if name in CURRENT:
+        return Result(errno("EACCES"), (READ_ONLY,))
+    # It is said when netmap is loaded, so only a system that nobody has used yet can have another number.
+    if name == "max_bridges" and (s.files or s.bridges):
+        return Result(errno("EACCES"), (LOADED,))
     fired = [SET]
     if name == "admode":
         s.params = replace(s.params, admode=value if 0 <= value <= 2 else 0)
@@ -79,10 +96,8 @@ def set_parameter(s: System, name: str, value: int) -> Result:
     elif name == "bridge_batch":
         s.params = replace(s.params, bridge_batch=value)
     elif name == "max_bridges":
-        # It is read when netmap is loaded, so only a system that nobody has used yet can have another number.
-        if not s.files and not s.bridges:
-            fired.append(BRIDGES)
-            s.params = replace(s.params, max_bridges=value)
+        fired.append(BRIDGES)
+        s.params = replace(s.params, max_bridges=value)
     elif name in _MEMORY:
         a = s.allocators[memory.GLOBAL_ID]
         s.allocators[a.id] = replace(a, params=_with(a.params, name, value))
@@ -102,8 +117,17 @@ def set_parameter(s: System, name: str, value: int) -> Result:
 def read(s: System, name: str) -> Result:
     """Look at a module parameter: ``out`` has what was stored last as ``value``, if anything was.
 
-    One that the module does not have shows nothing, an empty text.
+    One that the module does not have shows nothing, an empty text. What tells of the global region shows how
+    it is; ``either`` is there when a request that failed got the memory, which a system may have kept.
     """
+    if name in CURRENT:
+        pool, number = CURRENT[name]
+        a = s.allocators[memory.GLOBAL_ID]
+        step = memory.current(a, pool, number)
+        out = {"value": str(step.state)}
+        if number and a.given_back:
+            out["either"] = str(memory.current(replace(a, finalized=True), pool, number).state)
+        return Result(fired=step.fired, out=out)
     value = parameter(s, name)
     if name in KNOWN:
         return Result(fired=(READ,), out={} if value is None else {"value": str(value)})

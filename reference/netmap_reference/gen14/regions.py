@@ -195,7 +195,7 @@ def reconfigure(s: System, mem: int, fired: list[str], switches: frozenset[str])
 
     A region that is laid out anew is new memory.
     """
-    a = s.allocators[mem]
+    a = s.allocators[mem] = replace(s.allocators[mem], asked=True)
     step = memory.config(a, switches)
     fired.extend(step.fired)
     if step.state != a:
@@ -241,7 +241,7 @@ def _memory(s: System, mem: int, fired: list[str], switches: frozenset[str]) -> 
             s.allocators[mem] = replace(a, exhausted=True)
         raise
     fired.append(FINALIZED)
-    s.allocators[mem] = replace(a, finalized=True).with_pools(memory.clean(pools))
+    s.allocators[mem] = replace(a, finalized=True, given_back=False).with_pools(memory.clean(pools))
     if s.allocators[mem].memsize != s.regions[mem].size:
         s.regions[mem] = Region(s.allocators[mem].memsize)
 
@@ -274,7 +274,7 @@ def _give_back(s: System, mem: int, pools: Iterable[memory.ObjPool]) -> None:
     a = s.allocators.get(mem)
     if a is None:
         return
-    s.allocators[mem] = replace(a, finalized=False).with_pools(pools)
+    s.allocators[mem] = replace(a, finalized=False, given_back=True).with_pools(pools)
     if s.allocators[mem].memsize != s.regions[mem].size:
         s.regions[mem] = Region(s.allocators[mem].memsize)
 

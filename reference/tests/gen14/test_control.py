@@ -169,3 +169,39 @@ def test_the_least_a_private_region_gets(bench: Callable[..., Any]) -> None:
     b.close("A")
     b.world.sysctl("priv_buf_num", 8196)
     assert b.bind("A", "x{1", tx_slots=8, rx_slots=8).out["nr_memsize"] == small + 4098 * 2048
+
+
+def test_what_the_global_region_is_now(bench: Callable[..., Any]) -> None:
+    """14.memory.current: nothing at first; a size from the laying out, a number with the memory"""
+    b = bench(PORT)
+
+    def now() -> list[str]:
+        return [b.world.read_parameter(f"buf_curr_{what}").out["value"] for what in ("size", "num")]
+
+    assert now() == ["0", "0"]
+    assert b.bind("A", "v0").outcome.ok
+    assert now() == ["2048", "163840"]
+    b.world.sysctl("buf_size", 4000)
+    assert now() == ["2048", "163840"]
+    b.close("A")
+    assert b.bind("A", "v0").outcome.ok
+    assert now() == ["4032", "163840"]
+
+
+def test_memory_a_failed_request_got_may_stay(bench: Callable[..., Any]) -> None:
+    """14.memory.current"""
+    b = bench(PORT)
+    b.world.fail("memory.map")
+    assert b.try_bind("A", "v0").outcome.detail == "ENOMEM"
+    assert b.world.read_parameter("buf_curr_num").out == {"value": "0", "either": "163840"}
+    assert b.world.read_parameter("buf_curr_size").out == {"value": "2048"}
+
+
+@pytest.mark.parametrize("name", ["if_curr_num", "buf_curr_size", "max_bridges"])
+def test_parameters_that_can_only_be_read(bench: Callable[..., Any], name: str) -> None:
+    """14.control.parameters"""
+    b = bench(PORT)
+    assert b.bind("A", "v0").outcome.ok
+    before = b.world.read_parameter(name).out
+    assert b.world.sysctl(name, 7).outcome.detail == "EACCES"
+    assert b.world.read_parameter(name).out == before

@@ -47,6 +47,11 @@ REFUSED = rule("14/memory/config/refused", clause=_WHEN, source=f"{MEM2_C}:1884-
 COUNTED_DOWN = rule(
     "14/memory/config/counted-down", clause=_WHEN, source=f"{MEM2_C}:345-361", switch=COUNTS_DOWN
 )
+_NOW = "14.memory.current"
+NEVER_ASKED = rule("14/memory/current/never-asked", clause=_NOW, source=f"{MEM2_C}:1396-1397")
+CURRENT_SIZE = rule("14/memory/current/size", clause=_NOW, source=f"{MEM2_C}:635-636")
+NO_MEMORY = rule("14/memory/current/no-memory", clause=_NOW, source=f"{MEM2_C}:1293-1297")
+CURRENT_NUMBER = rule("14/memory/current/number", clause=_NOW, source=f"{MEM2_C}:639-640")
 
 
 def private_params(
@@ -78,9 +83,11 @@ class Allocator:
     """The three pools of one region, ``refs`` ports that hold it, ``active`` bound descriptors.
 
     ``if_pool``, ``ring_pool`` and ``buf_pool`` lie in this order from the region's start. ``params`` are what
-    the pools shall be, ``last`` what they were laid out for; ``finalized`` says (to nobody outside) that
-    their memory is there. ``external`` is the process's memory they lie in, if they do, and ``listed`` that
-    it is recognised when it is brought again. ``exhausted``: as written, its last finalisation got no memory.
+    the pools shall be, ``last`` what they were laid out for; ``finalized`` says that their memory is there,
+    ``asked`` that somebody has asked for the region, so that it is laid out, ``given_back`` that a request
+    which failed had got its memory, which a system may keep. ``external`` is the process's memory they lie
+    in, if they do, and ``listed`` that it is recognised when it is brought again. ``exhausted``: as written,
+    its last finalisation got no memory.
     """
 
     id: int
@@ -93,6 +100,8 @@ class Allocator:
     params: tuple[tuple[int, int], ...] = ()
     last: tuple[tuple[int, int], ...] = ()
     finalized: bool = field(default=False, compare=False)
+    asked: bool = field(default=False, compare=False)
+    given_back: bool = field(default=False, compare=False)
     external: External | None = None
     listed: bool = True
     exhausted: bool = False
@@ -200,13 +209,29 @@ def config(a: Allocator, switches: frozenset[str] = frozenset()) -> Step[Allocat
         return Step(a)
     step = _lay_out(a.params, a.limits)
     if step.outcome.ok:
-        done = replace(a, last=a.params, finalized=False).with_pools(clean(step.state))
+        done = replace(a, last=a.params, finalized=False, given_back=False).with_pools(clean(step.state))
         return Step(done, (*step.fired, APPLIED))
     if COUNTS_DOWN not in switches:
         return Step(a, (REFUSED, *step.fired), step.outcome)
     mixed = (*step.state, *a.pools[len(step.state) :])
-    left = replace(a, last=a.params, finalized=False, active=a.active - 1).with_pools(clean(mixed))
+    left = replace(a, last=a.params, finalized=False, given_back=False, active=a.active - 1)
+    left = left.with_pools(clean(mixed))
     return Step(left, (*step.fired, COUNTED_DOWN), errno("EINVAL"))
+
+
+def current(a: Allocator, pool: int, number: bool) -> Step[int]:
+    """What a parameter that tells of a pool shows: bytes of an object, or the ``number`` of objects.
+
+    Both are 0 until somebody has asked for the region, and the number while there is no memory. Source: the
+    ``_curr_size`` and ``_curr_num`` of DECLARE_SYSCTLS.
+    """
+    if not a.asked:
+        return Step(0, (NEVER_ASKED,))
+    if not number:
+        return Step(a.pools[pool].objsize, (CURRENT_SIZE,))
+    if not a.finalized:
+        return Step(0, (NO_MEMORY,))
+    return Step(a.pools[pool].objtotal, (CURRENT_NUMBER,))
 
 
 def pool_params(a: Allocator) -> tuple[tuple[int, int], ...]:
