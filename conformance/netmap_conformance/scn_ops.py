@@ -375,9 +375,14 @@ _EVENTS = {
 
 
 def _make_poll(how: str) -> _Make:
+    """Events; for a kqueue ``other`` too, a filter that is neither READ nor WRITE."""
+
     def make(w: list[str]) -> tuple[str, dict[str, Any]]:
         events: list[str] = []
         for word in re.split(r"[|+,]", w[1]):
+            if word == "other" and how == "kqueue":
+                events.append(word)
+                continue
             if word not in _EVENTS:
                 raise _Bad(f"'{word}' is no event: one of {', '.join(_EVENTS)}")
             events += _EVENTS[word]

@@ -109,6 +109,8 @@ RINGS = {
     ("monitor", "tx"): "14.monitor.no-sending",
     ("monitor", "rx"): "14.monitor.seen",
 }
+#: Clauses that say when a poll has an error, and a kqueue's filter has none.
+_ERRORS = ("14.poll.error", "14.poll.unbound", "14.csb.no-sync", "14.kqueue.filters", "14.kqueue.ready")
 _REJECTED = ("14/sync/tx/reinit", "14/sync/rx/reinit")
 
 
@@ -148,7 +150,7 @@ def clause_of(call: Call, mismatch: Mismatch, fired: Sequence[str], kind: str = 
 
 def _poll_clause(rules: Sequence[Rule]) -> str:
     """An error is decided by the rule that reports it, anything else by the rings being ready or not."""
-    errors = [r.clause for r in rules if r.clause in ("14.poll.error", "14.poll.unbound")]
+    errors = [r.clause for r in rules if r.clause in _ERRORS]
     return errors[-1] if errors else "14.poll.ready"
 
 

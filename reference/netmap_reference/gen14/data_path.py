@@ -73,18 +73,21 @@ class DataPath(Environment):
     ) -> Result:
         """One scan of poll with its second round. ``asleep`` when it found nothing and is now recorded.
 
-        ``how`` is ``kqueue`` for the event filters of FreeBSD (READ for ``in``, WRITE for ``out``).
+        ``how`` is ``kqueue`` for the event filters of FreeBSD (READ for ``in``, WRITE for ``out``; any other
+        word is another filter).
         """
         file = self._file(fd, actor)
         if file is None:
             return Result(errno("EBADF"))
         f = self._s.files[file]
+        if how == "kqueue" and not events <= poll.IN | poll.OUT:
+            return Result(errno("EPERM"), (poll.FILTER_OTHER,))
         if how == "kqueue" and not f.adapter:
             return Result(errno("EPERM"), (poll.FILTER_UNBOUND,))
         if not f.adapter or not self._s.adapters[f.adapter].on:
-            return Result(fired=(poll.UNBOUND,), revents=frozenset({"err"}))
+            return self._erred(poll.UNBOUND, events, how)
         if file in self._s.csbs:
-            return Result(fired=(csb.POLL_ERROR,), revents=frozenset({"err"}))
+            return self._erred(csb.POLL_ERROR, events, how)
         x = Execution(self._s, file, choose, self.switches)
         x.fired.extend(self._looked(choose))
         bound = Bound(
@@ -102,6 +105,12 @@ class DataPath(Environment):
         if step.state:
             x.forget_sleep()
         return Result(fired=(*x.fired, *step.fired), revents=step.state, asleep=not step.state)
+
+    @staticmethod
+    def _erred(why: str, events: frozenset[str], how: str) -> Result:
+        """A scan that looks at no ring."""
+        step = poll.revents(poll.Polled(False, False, True), events, how)
+        return Result(fired=(why, *step.fired), revents=step.state, asleep=not step.state)
 
     def epset(
         self, fd: str, events: frozenset[str], edge: bool, choose: Choose, actor: str = "main"

@@ -51,11 +51,12 @@ RX_FLAG_IGNORED = rule(
     source=f"{NETMAP_C}:3855-3862",
     switch=DO_RX_POLL_IGNORED,
 )
-ERROR_UNTOLD = rule("14/poll/kqueue/error-untold", clause="14.poll.kqueue", source=f"{FREEBSD_C}:1361-1379")
+ERROR_UNTOLD = rule("14/poll/kqueue/error-untold", clause="14.kqueue.ready", source=f"{FREEBSD_C}:1361-1379")
 NO_RINGS = rule(
     "14/poll/lock-free/no-rings", clause=_READY, source=f"{NETMAP_C}:3757-3777", switch=READY_WITHOUT_RINGS
 )
-FILTER_UNBOUND = rule("14/poll/kqueue/unbound", clause="14.poll.kqueue", source=f"{FREEBSD_C}:1411-1433")
+FILTER_OTHER = rule("14/poll/kqueue/other", clause="14.kqueue.filters", source=f"{FREEBSD_C}:1411-1423")
+FILTER_UNBOUND = rule("14/poll/kqueue/unbound", clause="14.kqueue.filters", source=f"{FREEBSD_C}:1424-1433")
 UNBOUND = rule("14/poll/unbound", clause="14.poll.unbound", source=f"{NETMAP_C}:3701-3703")
 BUSY = rule("14/poll/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3815-3816,3868-3869")
 STOPPED = rule("14/poll/stopped", clause="14.poll.stopped", source=f"{NETMAP_C}:3815-3816,3868-3869")

@@ -276,6 +276,7 @@ ELSEWHERE = {
     "14/poll/busy",
     "14/poll/stopped",
     "14/poll/kqueue/error-untold",
+    "14/poll/kqueue/other",
     "14/poll/kqueue/unbound",
     "14/host/transmit/too-long",
     "14/host/transmit/passed",

@@ -30,6 +30,7 @@ UNREACHABLE: dict[str, str] = {
     "14/nic/driver/no-native": _PARAMETERS,
     "14/nic/register/mtu": "all ports have the usual MTU",
     "14/poll/kqueue/error-untold": _KQUEUE,
+    "14/poll/kqueue/other": _KQUEUE,
     "14/poll/kqueue/unbound": _KQUEUE,
 }
 
