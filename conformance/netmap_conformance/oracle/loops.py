@@ -2,7 +2,8 @@
 and the look; so may a copy monitor look at what has arrived.
 
 So after every call each candidate is followed to wherever passes over single rings lead it. There are few
-such states: a pass that finds nothing new changes nothing.
+such states: a pass that finds nothing new changes nothing, and who is in the middle of one that will change
+nothing more may as well be through with it, since another may begin at any moment.
 """
 
 from __future__ import annotations
@@ -24,23 +25,42 @@ MAX_STATES = 256
 
 def passed(c: Candidate) -> Iterator[tuple[Candidate, tuple[str, ...]]]:
     """The candidate, and every other one that passes of its loops lead to, with the rules these fired."""
-    yield c, ()
     if not c.world.looping():
+        yield c, ()
         return
-    known: set[Hashable] = {c.world.key()}
-    waiting: list[tuple[Candidate, tuple[str, ...]]] = [(c, ())]
+    waiting: list[tuple[Candidate, tuple[str, ...]]] = [_through(c)]
+    known: set[Hashable] = {waiting[0][0].world.key()}
+    yield waiting[0]
     while waiting:
         at, fired = waiting.pop(0)
         for file, ring in at.world.looping():
-            for after, more in _one(at, file, ring):
+            for step, more in _one(at, file, ring):
+                after, silent = _through(step)
                 key = after.world.key()
                 if key in known:
                     continue
                 known.add(key)
                 if len(known) > MAX_STATES:
                     raise TooMany(MAX_STATES)
-                waiting.append((after, (*fired, *more)))
+                waiting.append((after, (*fired, *more, *silent)))
                 yield waiting[-1]
+
+
+def _through(c: Candidate) -> tuple[Candidate, tuple[str, ...]]:
+    """The candidate after what loops have yet to do that changes nothing, with the rules this fired."""
+    fired: tuple[str, ...] = ()
+    moved = True
+    while moved:
+        moved = False
+        shown = c.world.shown()
+        for file, ring in c.world.begun():
+            outcomes = list(_one(c, file, ring))
+            if len(outcomes) == 1 and outcomes[0][0].world.shown() == shown:
+                c, more = outcomes[0]
+                fired += more
+                moved = True
+                break
+    return c, fired
 
 
 def _one(c: Candidate, file: int, ring: str) -> Iterator[tuple[Candidate, tuple[str, ...]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict
 
 from ..core.choice import Choose
@@ -42,6 +42,19 @@ class CsbCalls(WorldView):
     def looping(self) -> list[tuple[int, str]]:
         """Every file with a loop whose own thread handles rings, and the ring that comes next."""
         return [(file, ring) for file in sorted(self._s.loops) for ring in loops.due(self._s, file)[:1]]
+
+    def begun(self) -> list[tuple[int, str]]:
+        """Like :meth:`looping`, of the loops that have begun a pass or were woken to make one."""
+        s = self._s
+        return [
+            (file, ring)
+            for file, ring in self.looping()
+            if s.loops[file].next or not s.loops[file].passed or file in s.woken
+        ]
+
+    def shown(self) -> Hashable:
+        """All but how far loops are in their passes."""
+        return self._s.key(without=("loops", "woken", "waiting"))
 
     # --- the application --------------------------------------------------------------------------------
 

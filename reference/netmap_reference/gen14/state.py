@@ -11,7 +11,7 @@ sleepers on all rings share.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -308,9 +308,9 @@ class System:
         for name in System.__slots__:
             setattr(self, name, getattr(before, name))
 
-    def key(self) -> Hashable:
-        """Equal for systems that behave alike from here on."""
-        return tuple(_value(getattr(self, name)) for name in System.__slots__)
+    def key(self, without: Collection[str] = ()) -> Hashable:
+        """Equal for systems that behave alike from here on, but for the fields left out."""
+        return tuple(_value(getattr(self, name)) for name in System.__slots__ if name not in without)
 
 
 def _copy(value: Any) -> Any:
