@@ -61,6 +61,8 @@ FORMS = {
     "link": "link PORT up|down",
     "reset": "reset PORT",
     "detach": "detach PORT",
+    "resize": "resize PORT [tx_rings=N] [rx_rings=N] [tx_slots=N] [rx_slots=N]",
+    "unload": "unload",
     "fail": "fail POINT [PASSES]",
     "module": "module create|destroy|regops|update|attach|detach|told SWITCH [field=value …]",
     "settle": "settle",
@@ -436,6 +438,7 @@ def _on_off(w: list[str]) -> tuple[str, dict[str, Any]]:
     return "", {"port": w[0], "up": w[1] == "up"}
 
 
+_SIZES = ("tx_rings", "rx_rings", "tx_slots", "rx_slots")
 _TEXT = {"sh", "cap"}
 _PLAIN = ("open", "close", "munmap", "remap", "useext", "read", "write", "show", "txsync", "rxsync")
 #: How a line becomes (descriptor, arguments), and how many words it may have.
@@ -481,6 +484,8 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "link": (_on_off, 2, 2),
     "reset": (_make_port, 1, 1),
     "detach": (_make_port, 1, 1),
+    "resize": (lambda w: ("", {"port": w[0], **_numbers(w[1:], _SIZES)}), 2, 5),
+    "unload": (_nothing, 0, 0),
     "fail": (
         lambda w: ("", {"point": w[0], "passes": _int(w[1], "number of passes") if len(w) > 1 else 0}), 1, 2
     ),

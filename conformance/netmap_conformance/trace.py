@@ -46,6 +46,8 @@ host_rx_rings options``
 ``frame port side hex`` (the environment delivers a frame to the wire or host side) · ``frames port side``
     (collect what came out there) · ``link port up`` (its interface) ·
     ``reset port`` (its device starts again) · ``detach port`` (its driver goes) ·
+    ``resize port tx_rings rx_rings tx_slots rx_slots`` (its interface is given other rings) ·
+    ``unload`` (netmap's module goes, and is loaded again; EBUSY when it does not go) ·
     ``sysctl name value`` · ``env action …`` (2011: nic_tx, irq …)
 ``csbset index head cur kick flags`` · ``kick index`` · ``irq index timeout_ms`` · ``gsync index force``
     a descriptor in CSB mode: stores into an entry (kick: appl_need_kick, flags: sync_flags), a write to its

@@ -234,6 +234,11 @@ def _interface(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     return c.world.reset(port, choose) if call.op == "reset" else c.world.detach(port, choose)
 
 
+def _resize(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    port, _ = _place(c, call)
+    return c.world.resize(port, {k: int(v) for k, v in call.args.items() if k != "port"}, choose)
+
+
 def _frame(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     port, side = _place(c, call)
     return c.world.frame(port, side, bytes.fromhex(call.args["hex"]), choose)
@@ -306,6 +311,8 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "link": _interface,
     "reset": _interface,
     "detach": _interface,
+    "resize": _resize,
+    "unload": lambda c, call, choose, actor: c.world.unload(),
     "frame": _frame,
     "frames": _frames,
 }

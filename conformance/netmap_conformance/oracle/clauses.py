@@ -37,6 +37,8 @@ OPERATIONS = {
     "link": "14.nic.down",
     "reset": "14.nic.reset",
     "detach": "14.nic.gone",
+    "resize": "14.module.reconfigured",
+    "unload": "14.module.in-use",
     "frame": "14.nic.arrival",
     "frames": "14.nic.order",
     "read": "14.control.not-a-stream",

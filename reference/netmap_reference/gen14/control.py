@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.step import rule
-from . import failure, memory, regions, register, request, requests
+from . import failure, memory, module, regions, register, request, requests
 from .bind import Refused
 from .ports import nic_get, nic_mode
 from .ports.ops import Asked
@@ -66,7 +66,8 @@ def port_info(ctx: Ctl) -> None:
         regions.reconfigure(ctx.s, na.mem, ctx.fired, ctx.switches)
         a = ctx.s.allocators[na.mem]
         ctx.fired.append(INFO)
-        ctx.body |= {f"nr_{n}": getattr(na, n) for n in register.SHAPE}
+        now = module.update_config(ctx.s, na.name, ctx.fired)
+        ctx.body |= {f"nr_{n}": getattr(now, n) for n in register.SHAPE}
         ctx.body |= {"nr_memsize": a.memsize, "nr_mem_id": a.id}
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..core.choice import Choose
 from ..core.effects import Protocol, run
 from ..core.outcome import HANG
-from . import bind
+from . import bind, module
 from . import close as closing
 from .csb_calls import CsbCalls
 from .execute import Execution
@@ -76,6 +76,11 @@ class Environment(CsbCalls):
             na = self._s.adapters[port]
             self._s.adapters[port] = replace(na, refs=na.refs - 1)
         return Result(fired=tuple(fired))
+
+    def resize(self, port: str, fields: Mapping[str, int], choose: Choose) -> Result:
+        """An administrator gives an interface other rings; see :func:`.module.resize`."""
+        self._port(port, "wire")
+        return module.resize(self._s, port, fields, choose)
 
     def _told(self, fired: list[str], woken: list[Protocol], choose: Choose) -> Result:
         """Those who wait are woken after everything was stored."""

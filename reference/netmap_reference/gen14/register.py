@@ -14,7 +14,7 @@ from dataclasses import replace
 from netmap_spec.abi import api14
 
 from ..core.step import rule
-from . import bind, failure, memory, options, regions, request, requests
+from . import bind, failure, memory, module, options, regions, request, requests
 from .bind import Refused, krings_get, rings_create
 from .close import adapter_put, unregister
 from .ports import nic_mode, pipe_ends, vale_ports
@@ -99,6 +99,7 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     s, fired = ctx.s, ctx.fired
     na = s.adapters[name]
     regions.finalize(s, name, nic_mode.has_device(s, na), fired, ctx.switches)
+    na = module.update_config(s, name, fired) if na.fds == 0 else na
     step = request.ring_range(
         bind.ring_counts(na),
         req.mode,

@@ -20,7 +20,7 @@ from ..core.choice import Choose
 from ..core.memory import PAGE, Region
 from ..core.outcome import errno
 from ..core.step import rule
-from . import callbacks, control, failure, legacy, memory, parameters, requests
+from . import callbacks, control, failure, legacy, memory, module, parameters, requests
 from . import close as closing
 from . import extmem as extmem  # registers who acts on the option
 from . import offsets_bind as offsets_bind  # registers who acts on the option
@@ -198,6 +198,10 @@ class World(DataPath):
     def module(self, action: str, name: str, fields: Mapping[str, Any], choose: Choose) -> Result:
         """Another module of the kernel does something with a switch; see :mod:`.callbacks`."""
         return callbacks.run(self._s, action, name, fields, self.switches, choose)
+
+    def unload(self) -> Result:
+        """Netmap's module is unloaded and loaded again: EBUSY while something holds it (:mod:`.module`)."""
+        return module.reload(self._s, World(self.configs, self.switches).system())
 
     def parse(self, how: str, texts: Sequence[str], fields: Mapping[str, Any], choose: Choose) -> Result:
         """A program reads port specifications with ``nm_open`` or libnetmap (:mod:`.libraries.program`)."""

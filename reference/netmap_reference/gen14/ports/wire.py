@@ -42,6 +42,15 @@ class Frame(NamedTuple):
     may_be_lost: bool
 
 
+class Sizes(NamedTuple):
+    """How many rings an interface has, and slots in each."""
+
+    tx_rings: int
+    rx_rings: int
+    tx_slots: int
+    rx_slots: int
+
+
 @dataclass(frozen=True, slots=True)
 class Wire:
     """The surroundings of one port.
@@ -50,7 +59,8 @@ class Wire:
     force emulation. ``incoming`` has, per receive ring, the frames on their way; ``partial``, per transmit
     ring, the fragments of a frame that is not complete. ``wire_out`` and ``host_out`` hold what left to where
     nothing of this machine's netmap listens, oldest first. A ``host_only`` port has no rings a descriptor
-    could be bound to, such as a loopback interface.
+    could be bound to, such as a loopback interface. ``sizes`` are the rings of the interface since an
+    administrator has changed them; its port finds out later (:mod:`..module`).
     """
 
     driver: Driver = GENERIC
@@ -62,6 +72,7 @@ class Wire:
     wire_out: tuple[bytes, ...] = ()
     host_out: tuple[bytes, ...] = ()
     host_only: bool = False
+    sizes: Sizes | None = None
 
 
 def pick(choose: Choose, name: str, where: str, low: int, high: int, unit: str = "slots") -> int:
