@@ -122,7 +122,8 @@ class DataPath(Environment):
         if file in self._s.sets:
             return Result(errno("EEXIST"))
         asked = self.poll(fd, events, choose, actor)
-        self._s.sets[file] = sets.Item(events, edge, bool(asked.revents))
+        deaf = poll.UNBOUND in asked.fired or csb.POLL_ERROR in asked.fired
+        self._s.sets[file] = sets.Item(events, edge, bool(asked.revents), deaf)
         return replace(asked, revents=frozenset(), asleep=False)
 
     def epwait(self, fd: str, choose: Choose, actor: str = "main") -> Result:
