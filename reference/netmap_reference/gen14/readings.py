@@ -38,6 +38,7 @@ from .ports import (
     pipe_get,
     vale,
     vale_ports,
+    wire,
 )
 
 CONTRACT: frozenset[str] = frozenset()
@@ -75,6 +76,7 @@ AS_WRITTEN: frozenset[str] = (
     | vale_ports.AS_WRITTEN
     | offload.AS_WRITTEN
     | switch_requests.AS_WRITTEN
+    | wire.AS_WRITTEN
     | bwrap.AS_WRITTEN
 )
 #: What the code does on Linux.

@@ -108,7 +108,9 @@ def receive(
     region, at = s.regions[a.id], bind.ring_at(s, k)
     held = slot_size(k.offset, a.buf_size, w.driver.copies, switches)
     size = held.state
-    frames, fired = wire.take(s, k, room, size, choose)
+    frames, fired, blocked = wire.take(s, k, room, size, choose, switches)
+    if blocked and not frames:
+        return -1, fired
     if frames:
         fired = [*fired, *held.fired]
     bad = False

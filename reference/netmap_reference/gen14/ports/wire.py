@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from ...core.choice import Choice, Choose
 from ...core.step import rule
+from .. import bind, memory
 from ..offsets import slot_size
-from ..ring import distance
+from ..ring import CONTRACT, distance, nm_next
 from ..state import RX, TX, Adapter, KringState, System, ring_name
 from .driver import GENERIC, Driver, on_wire
 from .nic import rx_room, tx_pending
@@ -26,10 +27,18 @@ GENERIC_C = "luigirizzo/netmap:sys/dev/netmap/netmap_generic.c@89607e14"
 LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
 
+#: The emulated adapter loses the frames it has taken when one of the slots for them has no buffer.
+LOSES = "14.emulated-loses-with-bad-slot"
+AS_WRITTEN = frozenset({LOSES})
+
 SENT = rule("14/wire/sent", clause="14.nic.order", source=f"{GENERIC_C}:687-771")
 UNSENT = rule("14/wire/not-sent", clause="14.nic.lengths", source=f"{GENERIC_C}:754-767")
 TO_HOST = rule("14/wire/to-host", clause="14.nic.netmap-mode", source=f"{GENERIC_C}:828-831")
 LOST = rule("14/wire/lost", clause="14.nic.loss", source=f"{GENERIC_C}:833-844")
+BEFORE_BAD = rule("14/wire/before-bad-slot", clause="14.nic.loss", source=f"{GENERIC_C}:932-971")
+WITH_BAD = rule(
+    "14/wire/lost-with-bad-slot", clause="14.nic.loss", source=f"{GENERIC_C}:978-993", switch=LOSES
+)
 UNHEARD = rule("14/wire/unheard", clause="14.nic.down", source=f"{LINUX_C}:163-165")
 ARRIVE = rule("14/wire/arrived", clause="14.poll.wakeup", source=f"{GENERIC_C}:845-863")
 COMPLETE = rule("14/wire/completed", clause="14.poll.wakeup", source=f"{NETMAP_C}:4471-4498")
@@ -173,37 +182,75 @@ def lose(s: System, port: str) -> None:
     s.ports[port] = replace(w, incoming=((),) * len(w.incoming), partial=(b"",) * len(w.partial))
 
 
-def take(s: System, k: KringState, room: int, buf_size: int, choose: Choose) -> tuple[list[bytes], list[str]]:
+class Taken(NamedTuple):
+    """What a sync finds: frames, the rules fired, and whether a slot without a buffer kept others back."""
+
+    frames: list[bytes]
+    fired: list[str]
+    blocked: bool
+
+
+def sound_slots(s: System, k: KringState, count: int) -> int:
+    """How many of the ``count`` slots from ``hwtail`` on come before the first one that names no buffer."""
+    a = bind.allocator(s, k.adapter)
+    region, at = s.regions[a.id], bind.ring_at(s, k)
+    i = k.pos.hwtail
+    for sound in range(count):
+        if a.safe_index(memory.read_slot(region, at, i).buf_idx) == 0:
+            return sound
+        i = nm_next(i, k.pos.n - 1)
+    return count
+
+
+def whole(frames: Iterable[bytes], slots: int, buf_size: int) -> int:
+    """How many of the frames, one behind the other, ``slots`` slots of ``buf_size`` bytes hold."""
+    fitting = used = 0
+    for frame in frames:
+        used += max(1, -(-len(frame) // buf_size))
+        if used > slots:
+            break
+        fitting += 1
+    return fitting
+
+
+def take(
+    s: System, k: KringState, room: int, buf_size: int, choose: Choose, switches: frozenset[str] = CONTRACT
+) -> Taken:
     """The frames a sync finds in the device of ring ``k``, which has ``room`` free slots.
 
     At least those whose arrival was announced and at most all, in order, cut by the room. A frame needs
-    a slot per ``buf_size`` bytes. Frames that met a full device are skipped.
+    a slot per ``buf_size`` bytes. Frames that met a full device are skipped. The emulated adapter, which
+    looks at the slots only now, takes those that it can store, in front of the first slot without a buffer;
+    as written (LOSES) it takes all.
     """
     w: Wire = s.ports[k.adapter]
     waiting = w.incoming[k.index]
-    fitting = used = 0
-    for frame in waiting:
-        used += max(1, -(-len(frame.data) // buf_size))
-        if used > room:
-            break
-        fitting += 1
+    fitting = whole((f.data for f in waiting), room, buf_size)
+    need = sum(max(1, -(-len(f.data) // buf_size)) for f in waiting)
+    reach = min(need, room)
+    sound = sound_slots(s, k, reach) if w.driver.copies else reach
     safe = next((i for i, f in enumerate(waiting) if f.may_be_lost), len(waiting))
-    count = pick(choose, "nic.rx-arrived", k.name, min(k.announced, safe, fitting), fitting, "frames")
+    # The tail tells how many have arrived, unless a slot may keep it back.
+    choice = "nic.rx-arrived" if sound == reach else "nic.rx-reached"
+    count = pick(choose, choice, k.name, min(k.announced, safe, fitting), fitting, "frames")
     lost = 0
     if count > safe:
         lost = pick(choose, "nic.rx-lost", k.name, 0, len(waiting) - count, "frames")
     kept = waiting[:safe] + waiting[safe + lost :]
-    found: list[bytes] = []
-    used = 0
-    for frame in kept[:count]:
-        used += max(1, -(-len(frame.data) // buf_size))
-        if used > room:
-            break  # behind lost frames come others, which may need more slots
-        found.append(frame.data)
+    found = [frame.data for frame in kept[:count]]
+    found = found[: whole(found, room, buf_size)]  # behind lost frames come others, which may need more slots
+    fired, blocked = [LOST] * lost, False
+    storable = whole(found, sound, buf_size) if sound < reach else len(found)
+    if storable < len(found):
+        if LOSES in switches:
+            fired.append(WITH_BAD)
+        else:
+            fired.append(BEFORE_BAD)
+            found, blocked = found[:storable], True
     count, rest = len(found), kept[len(found) :]
     s.ports[k.adapter] = replace(w, incoming=(*w.incoming[: k.index], rest, *w.incoming[k.index + 1 :]))
     s.krings[k.name] = replace(k, announced=max(0, min(k.announced - count, len(rest))))
-    return found, [LOST] * lost
+    return Taken(found, fired, blocked)
 
 
 def movable(s: System, k: KringState) -> int:
@@ -222,7 +269,8 @@ def owed(s: System, k: KringState) -> str:
     """The progress clause a ring has not met yet although nothing hinders it, empty when it has.
 
     Due once the environment is quiet and the ring was synced: every slot handed over is completed, every
-    frame that cannot have been lost is reported unless the ring is full.
+    frame that cannot have been lost is reported unless the ring is full, or the emulated adapter's next slots
+    have no buffer.
     """
     if k.host or k.pipe or not k.on or k.adapter not in s.ports or s.adapters[k.adapter].interface:
         return ""
@@ -232,7 +280,10 @@ def owed(s: System, k: KringState) -> str:
         return "14.nic.reclaim" if tx_pending(k.pos) else ""
     w: Wire = s.ports[k.adapter]
     waiting = w.incoming[k.index]
-    room = k.pos.n - 1 - distance(k.pos.hwcur, k.pos.hwtail, k.pos.n)
     if not waiting or waiting[0].may_be_lost:
         return ""
-    return "14.nic.arrival" if slots_of(s, k, waiting[0].data) <= room else ""
+    room = k.pos.n - 1 - distance(k.pos.hwcur, k.pos.hwtail, k.pos.n)
+    need = slots_of(s, k, waiting[0].data)
+    if w.driver.copies and need <= room:
+        room = sound_slots(s, k, need)
+    return "14.nic.arrival" if need <= room else ""
