@@ -137,6 +137,27 @@ def test_released_slots_are_forwarded(device: Device) -> None:
     assert device.frames("v0", "wire") == [_frame(2)]
 
 
+@pytest.mark.parametrize("head", [4, 8, 9, 100_000_000])
+def test_a_ring_whose_head_no_txsync_accepts_takes_no_frame(device: Device, head: int) -> None:
+    """14.host.forward: the kernel's tail, though the page has another, and what is no slot of the ring."""
+    device.configure(ports("v0", tx_slots=8, rx_slots=8))
+    a = Binding(device, "v0", mode=api14.NR_REG_NIC_SW)
+    a.rx(1).flags = api14.NR_FORWARD
+    a.send([_frame(n) for n in range(1, 6)])
+    a.txsync()
+    device.frames("v0", "wire")
+    device.frame("v0", "host", _frame(9))
+    a.rxsync()
+    tx = a.tx()
+    slots = [tx.slot[i].buf_idx for i in range(8)]
+    assert (tx.head, tx.tail) == (5, 4)
+    tx.head, tx.tail = head, head - 1
+    a.rx(1).slot[0].flags = api14.NS_FORWARD
+    a.rx(1).head = a.rx(1).cur = 1
+    a.rxsync()
+    assert ([tx.slot[i].buf_idx for i in range(8)], tx.head, tx.cur) == (slots, head, 5)
+
+
 def test_rings_are_opened_one_by_one(device: Device) -> None:
     device.configure(ports("v0", "v1", tx_rings=2, rx_rings=2, tx_slots=16, rx_slots=16))
     one = Binding(device, "v0", mode=api14.NR_REG_ONE_NIC, ringid=1)

@@ -70,6 +70,7 @@ struct target {
 	uint32_t head, tail;
 };
 
+/* False when no txsync would accept the ring's head: it has no room then. The page is read once. */
 static bool
 open_target(const struct nmd_ctx *c, uint32_t id, struct target *t)
 {
@@ -77,7 +78,8 @@ open_target(const struct nmd_ctx *c, uint32_t id, struct target *t)
 		return false;
 	t->head = __atomic_load_n(&t->r.ring->head, __ATOMIC_RELAXED);
 	t->tail = atomic_load(&t->r.k->rtail);
-	return t->head < t->r.n && t->tail < t->r.n;
+	return t->head < t->r.n && t->tail < t->r.n &&
+	    nmv_between(atomic_load(&t->r.k->rhead), t->head, t->tail);
 }
 
 /* Exchange slot `i` with the target's free slot, and hand that one over. */

@@ -196,7 +196,7 @@ obligation(
 def host_body(p: Proof, txsync: Make, rxsync: Make) -> None:
     k = flat_kring(p, "k")
     flags, imported = p.u32("flags"), p.integer("imported", 0)
-    down, some = p.truth("forward_down"), p.truth("some were forwarded")
+    some = p.truth("some were forwarded")
     memory = {(R, "kring"): k, (R, "flags"): flags, (R, "forwarded"): False}
     if p.split("direction") == 0:
         done = alone(p, txsync, R, memory=memory, do={"grab": lambda words, args: None})
@@ -213,8 +213,12 @@ def host_body(p: Proof, txsync: Make, rxsync: Make) -> None:
             p.assume(imported <= args[2])
             return imported
 
+        def forward_down(start: int, count: int) -> Protocol:
+            return (yield Do("forward-down", (R, start, count)))
+
         do = {"host-import": answer, "forward-down": lambda words, args: some}
-        done = alone(p, rxsync, R, down, memory=memory, do=do)
+        down = p.split("forward_down") == 1
+        done = alone(p, rxsync, R, forward_down if down else None, memory=memory, do=do)
         got, (asked,) = done.memory[R, "kring"], done.done("host-import")
         room = k.n - 1 - flat_steps(p, k.n, k.hwcur, k.hwtail)
         p.goal(
@@ -247,7 +251,7 @@ obligation(
     functions=(host.txsync, host.rxsync),
     control=Control("released slots are never freed", host.txsync, _unless(host.rxsync, _stores)),
     assumptions="The kring satisfies its order; any number of frames that fit came down; any flags.",
-    rules=(host.TX_UP, host.RX_DOWN, host.RX_RELEASED, host.FORWARD_DOWN),
+    rules=(host.TX_UP, host.RX_DOWN, host.RX_RELEASED),
 )(host_body)
 
 

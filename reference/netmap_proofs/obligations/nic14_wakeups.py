@@ -136,7 +136,7 @@ obligation(
 
 def host_body(p: Proof, polling: Make, rxsync: Make, telling: Make) -> None:
     def rx_port(name: str, force: bool) -> Protocol:
-        return rxsync(name, False)
+        return rxsync(name, None)
 
     for lock_free in (False, True):
         for together in (False, True):

@@ -33,7 +33,7 @@ from ..core.effects import (
 )
 from ..core.outcome import HANG, fault
 from . import bind, loops, memory, sets, stop
-from .ports import bwrap, device, host, monitor, monitor_slots, pipe, vale_device
+from .ports import bwrap, device, forward, host, monitor, monitor_slots, pipe, vale_device
 from .ports.table import ops
 from .result import Result
 from .ring import Kring, slot_reinit
@@ -264,9 +264,12 @@ class Execution:
         k = self.s.krings[ring]
         return host.host_import(self.s, k, start, room, self.switches, self.fired)
 
-    def _do_forward_down(self, ring: str, start: int, count: int) -> int:
-        k = self.s.krings[ring]
-        return host.forward_down(self.s, k, start, count, self.switches, self.fired)
+    def _do_forward_ring(self, target: str) -> Kring:
+        return forward.target_ring(self.s.krings[target])
+
+    def _do_forward_slot(self, ring: str, i: int, target: str, at: int) -> None:
+        source, out = self.s.krings[ring], self.s.krings[target]
+        self.fired.extend(forward.exchange(self.s, source, i, out, at, self.switches))
 
     def _do_nic_send(self, ring: str, start: int, count: int) -> int:
         k = self.s.krings[ring]

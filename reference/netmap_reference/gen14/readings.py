@@ -27,6 +27,7 @@ from .libraries import nm_open, nmport, nmport_options, words
 from .ports import (
     attach_steps,
     bwrap,
+    forward,
     host,
     monitor_ends,
     nic_get,
@@ -68,6 +69,7 @@ AS_WRITTEN: frozenset[str] = (
     | pipe_ends.AS_WRITTEN
     | pipe.AS_WRITTEN
     | host.AS_WRITTEN
+    | forward.AS_WRITTEN
     | offsets_bind.AS_WRITTEN
     | monitor_ends.AS_WRITTEN
     | pipe_get.AS_WRITTEN

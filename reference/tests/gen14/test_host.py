@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from netmap_reference.gen14 import poll
-from netmap_reference.gen14.ports import host
+from netmap_reference.gen14.ports import forward, host
 from netmap_reference.gen14.ring import Kring
 from netmap_reference.gen14.world import PortConfig
 from netmap_spec.abi import api14
@@ -155,6 +155,32 @@ def test_forwarding_down_needs_all_transmit_rings(bench: Callable[..., Any]) -> 
     b.world.rxsync("A", b.choose)
     assert down.buf_idx == buf_idx
     assert b.words("N", "tx0") == (0, 0, 7)
+
+
+@pytest.mark.parametrize("head", [8, 9, 100_000_000, 0xFFFFFFFF])
+def test_no_frame_goes_where_no_txsync_would_look(both: Any, head: int) -> None:
+    down, _ = host_frame_to_forward(both)
+    buf_idx = down.buf_idx
+    both.set("A", "tx0", head=head)
+    result = both.world.rxsync("A", both.choose)
+    assert forward.NO_WINDOW in result.fired
+    assert (down.buf_idx, both.words("A", "tx0")) == (buf_idx, (head, 0, 7))
+
+
+def test_as_written_it_goes_behind_the_ring(bench: Callable[..., Any]) -> None:
+    b = bench(PORT, switches=frozenset({forward.TRUSTS_RING}))
+    b.bind("A", "v0", mode="NIC_SW")
+    host_frame_to_forward(b)
+    b.set("A", "tx0", head=9)
+    assert b.world.rxsync("A", b.choose).outcome.kind == "FAULT"
+
+
+def test_frames_are_forwarded_up_to_the_kernels_tail(both: Any) -> None:
+    _, out = host_frame_to_forward(both)
+    buf_idx = out.buf_idx
+    both.set("A", "tx0", tail=0)
+    both.world.rxsync("A", both.choose)
+    assert out.buf_idx != buf_idx
 
 
 def test_nothing_is_forwarded_unless_the_ring_says_so(both: Any) -> None:

@@ -4,12 +4,13 @@ While a hardware transmit ring of a port is in netmap mode, what the host stack 
 the port's host receive ring; slots an application releases in the host transmit ring go up to the host
 stack, each as one frame. Frames can also be forwarded without being copied by the application: slots
 marked NS_FORWARD in a ring whose flags say NR_FORWARD go up from a hardware receive ring, and down from
-the host receive ring by exchanging buffers with free transmit slots.
+the host receive ring (:mod:`.forward`).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from netmap_spec.abi import api14
@@ -18,10 +19,11 @@ from ...core.choice import Choose
 from ...core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, WriteKernel
 from ...core.step import Step, rule
 from .. import bind, memory
-from ..offsets import get_offset, sent_from, slot_size, stored_at, write_offset
+from ..offsets import sent_from, slot_size, stored_at
 from ..ring import CONTRACT, Kring, Slot, advance, distance, nm_next, nm_prev
 from ..state import RX, TX, KringState, System, ring_name
 from . import device, wire
+from .forward import Down, forward_down
 
 if TYPE_CHECKING:
     from ..execute import Execution
@@ -45,16 +47,7 @@ FORWARD_BACK = rule(
     switch=FIRST_HOST_RING,
 )
 FORWARD_UP = rule("14/host/forward/up", clause="14.host.forward", source=f"{NETMAP_C}:1238-1266")
-FORWARD_DOWN = rule("14/host/forward/down", clause="14.host.forward", source=f"{NETMAP_C}:1303-1347")
-#: A frame that is forwarded to a transmit ring is sent from where that ring's slot says.
-FORWARD_LOSES = "14.forward-loses-offset"
-AS_WRITTEN = frozenset({FORWARD_LOSES, FIRST_HOST_RING})
-FORWARD_LOST = rule(
-    "14/host/forward/offset-lost",
-    clause="14.offsets.forwarded",
-    source=f"{NETMAP_C}:1317-1340",
-    switch=FORWARD_LOSES,
-)
+AS_WRITTEN = frozenset({FIRST_HOST_RING})
 
 
 def host_txsync_positions(k: Kring) -> Step[Kring]:
@@ -79,7 +72,8 @@ def sync(x: Execution, k: KringState, force: bool) -> Protocol:
     down = x.file in x.s.files and x.s.files[x.file].forward_down
     if FIRST_HOST_RING in x.switches and k.index != x.s.adapters[k.adapter].rx_rings:
         down = False
-    return rxsync(k.name, down)
+    targets = tuple(ring_name(k.adapter, TX, t) for t in range(x.s.adapters[k.adapter].tx_rings))
+    return rxsync(k.name, partial(forward_down, k.name, targets, x.switches) if down else None)
 
 
 def forward_up(s: System, k: KringState, switches: frozenset[str]) -> list[str]:
@@ -109,17 +103,16 @@ def txsync(ring: str) -> Protocol:
     return ""
 
 
-def rxsync(ring: str, forward_down: bool) -> Protocol:
-    """The sync of a host receive ring; with ``forward_down`` marked slots go on to transmit rings."""
+def rxsync(ring: str, down: Down | None) -> Protocol:
+    """The sync of a host receive ring; with ``down`` marked slots go on to transmit rings."""
     k: Kring = yield ReadKernel((ring, "kring"))
     room = k.n - 1 - distance(k.hwcur, k.hwtail, k.n)
     imported = yield Do("host-import", (ring, k.hwtail, room))
-    if k.hwcur != k.rhead and forward_down:
+    if k.hwcur != k.rhead and down is not None:
         flags = yield ReadUser((ring, "flags"))
         if flags & api14.NR_FORWARD:
-            sent = yield Do("forward-down", (ring, k.hwcur, distance(k.hwcur, k.rhead, k.n)))
+            sent = yield from down(k.hwcur, distance(k.hwcur, k.rhead, k.n))
             if sent:
-                yield Fired(FORWARD_DOWN)
                 yield WriteKernel((ring, "forwarded"), True)
     step = host_rxsync_positions(k, imported)
     for fired in step.fired:
@@ -223,39 +216,3 @@ def host_import(
         i = nm_next(i, k.pos.n - 1)
     bind.put(s, replace(k, queue=rest))
     return len(taken)
-
-
-def forward_down(
-    s: System, k: KringState, start: int, count: int, switches: frozenset[str], fired: list[str]
-) -> int:
-    """Exchange marked slots of a host receive ring with free transmit slots of the port; how many.
-
-    The transmit rings' ``head`` and ``cur`` are moved in the shared page as the application would do it,
-    so the frames go out with the next txsync. Source: netmap_sw_to_nic.
-    """
-    na = s.adapters[k.adapter]
-    region, at = s.regions[na.mem], bind.ring_at(s, k)
-    sent = 0
-    i, left = start, count
-    for t in range(na.tx_rings):
-        target = s.krings[ring_name(k.adapter, TX, t)]
-        user = bind.view(s, target)
-        while left and user.head != user.tail:
-            slot = memory.read_slot(region, at, i)
-            if slot.flags & api14.NS_FORWARD:
-                sent += 1
-                head = user.head
-                free = memory.read_slot(region, user.off, head)
-                changed = api14.NS_BUF_CHANGED
-                memory.write_slot(region, at, i, replace(slot, buf_idx=free.buf_idx, flags=changed))
-                moved = Slot(slot.buf_idx, slot.len, changed, free.ptr)
-                into = get_offset(k.offset, slot.ptr)
-                if FORWARD_LOSES in switches:
-                    if into != get_offset(target.offset, free.ptr):
-                        fired.append(FORWARD_LOST)
-                else:
-                    moved = replace(moved, ptr=write_offset(target.offset, free.ptr, into))
-                memory.write_slot(region, user.off, head, moved)
-                user.head = user.cur = nm_next(head, target.pos.n - 1)
-            i, left = nm_next(i, k.pos.n - 1), left - 1
-    return sent
