@@ -58,7 +58,7 @@ CAPABILITIES = {
     "peer": "two NIC ports can be the ends of one wire",
     "host": "the environment delivers frames to a port's host side and collects what came out there",
     "drivers": "a scenario can choose a port's driver, reset its device, take it down and up, give it "
-    "other rings, and remove it",
+    "other rings, remove it and register it again",
     "unload": "netmap's module can be unloaded, and is loaded again at once",
     "parameters": "module parameters can be set",
     "extmem": "REGISTER takes memory of the process (option EXTMEM), and the same memory again",

@@ -61,6 +61,7 @@ FORMS = {
     "link": "link PORT up|down",
     "reset": "reset PORT",
     "detach": "detach PORT",
+    "attach": "attach PORT",
     "resize": "resize PORT [tx_rings=N] [rx_rings=N] [tx_slots=N] [rx_slots=N]",
     "unload": "unload",
     "fail": "fail POINT [PASSES]",
@@ -484,6 +485,7 @@ _MAKE: dict[str, tuple[_Make, int, int]] = {
     "link": (_on_off, 2, 2),
     "reset": (_make_port, 1, 1),
     "detach": (_make_port, 1, 1),
+    "attach": (_make_port, 1, 1),
     "resize": (lambda w: ("", {"port": w[0], **_numbers(w[1:], _SIZES)}), 2, 5),
     "unload": (_nothing, 0, 0),
     "fail": (

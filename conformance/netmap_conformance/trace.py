@@ -46,6 +46,7 @@ host_rx_rings options``
 ``frame port side hex`` (the environment delivers a frame to the wire or host side) · ``frames port side``
     (collect what came out there) · ``link port up`` (its interface) ·
     ``reset port`` (its device starts again) · ``detach port`` (its driver goes) ·
+    ``attach port`` (its interface, which had gone, is registered again) ·
     ``resize port tx_rings rx_rings tx_slots rx_slots`` (its interface is given other rings) ·
     ``unload`` (netmap's module goes, and is loaded again; EBUSY when it does not go) ·
     ``sysctl name value`` · ``env action …`` (2011: nic_tx, irq …)

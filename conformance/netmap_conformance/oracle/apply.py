@@ -234,6 +234,13 @@ def _interface(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     return c.world.reset(port, choose) if call.op == "reset" else c.world.detach(port, choose)
 
 
+def _attach(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
+    try:
+        return c.world.attach(str(call.args["port"]), choose)
+    except LookupError as error:
+        raise NoSuchPort(str(error)) from None
+
+
 def _resize(c: Candidate, call: Call, choose: Choose, actor: str) -> Result:
     port, _ = _place(c, call)
     return c.world.resize(port, {k: int(v) for k, v in call.args.items() if k != "port"}, choose)
@@ -311,6 +318,7 @@ _CALLS: dict[str, Callable[[Candidate, Call, Choose, str], Result]] = {
     "link": _interface,
     "reset": _interface,
     "detach": _interface,
+    "attach": _attach,
     "resize": _resize,
     "unload": lambda c, call, choose, actor: c.world.unload(),
     "frame": _frame,

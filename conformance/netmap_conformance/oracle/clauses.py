@@ -37,6 +37,7 @@ OPERATIONS = {
     "link": "14.nic.down",
     "reset": "14.nic.reset",
     "detach": "14.nic.gone",
+    "attach": "14.nic.gone",
     "resize": "14.module.reconfigured",
     "unload": "14.module.in-use",
     "frame": "14.nic.arrival",

@@ -431,6 +431,9 @@ class ReferenceTarget(Api14Target):
     def sys_detach(self, call: Call) -> Return:
         return self._port(call, lambda port: self._world.detach(port, self._policy))
 
+    def sys_attach(self, call: Call) -> Return:
+        return self._port(call, lambda port: self._world.attach(port, self._policy))
+
     def sys_resize(self, call: Call) -> Return:
         fields = {k: v for k, v in call.args.items() if k != "port"}
         return self._port(call, lambda port: self._world.resize(port, fields, self._policy))

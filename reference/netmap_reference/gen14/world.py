@@ -20,13 +20,14 @@ from ..core.choice import Choose
 from ..core.memory import PAGE, Region
 from ..core.outcome import errno
 from ..core.step import rule
-from . import callbacks, control, failure, legacy, memory, module, parameters, requests
+from . import bind, callbacks, control, failure, legacy, memory, module, parameters, requests
 from . import close as closing
 from . import extmem as extmem  # registers who acts on the option
 from . import offsets_bind as offsets_bind  # registers who acts on the option
 from . import switch_requests as switch_requests  # registers who carries its requests out
 from .data_path import DataPath
 from .libraries import program
+from .ports import interface
 from .ports.driver import DRIVERS
 from .ports.wire import Wire
 from .result import Result
@@ -79,19 +80,7 @@ class World(DataPath):
                 raise ValueError(f"port {p.name}: kind '{p.kind}' is neither nic nor host-only")
             if driver is None:
                 raise ValueError(f"port {p.name}: no driver '{p.driver}', there is {', '.join(DRIVERS)}")
-            self._s.adapters[p.name] = Adapter(
-                p.name, "nic", number, a.id, p.tx_rings, p.rx_rings, p.tx_slots, p.rx_slots,
-                host_rings=True, host_tx_rings=1, host_rx_rings=1, refs=1,
-            )  # fmt: skip
-            self._s.ports[p.name] = Wire(
-                driver,
-                driver,
-                p.mtu,
-                p.peer,
-                incoming=((),) * p.rx_rings,
-                partial=(b"",) * p.tx_rings,
-                host_only=p.kind == "host-only",
-            )
+            _interface(self._s, p, number)
         for p in ports:
             if p.peer and p.peer not in self._s.adapters:
                 raise ValueError(f"port {p.name}: its peer {p.peer} is not a port")
@@ -99,6 +88,19 @@ class World(DataPath):
                 here, there = self._s.adapters[p.name], self._s.adapters[p.peer]
                 if (here.tx_rings, here.tx_slots) != (there.rx_rings, there.rx_slots):
                     raise ValueError(f"port {p.name}: its rings are not those of its peer {p.peer}")
+
+    def attach(self, port: str, choose: Choose) -> Result:
+        """The interface of a port that has gone is registered again; with nobody bound to it any more it is a
+        new one. Raises ``LookupError`` for a port the machine never had.
+        """
+        fired: list[str] = []
+        if port in self._s.ports and port in self._s.adapters:
+            return self._told(fired, interface.attach(self._s, port, fired), choose)
+        found = next((p for p in self.configs if p.name == port), None)
+        if found is None:
+            raise LookupError(f"there is no port {port}")
+        _interface(self._s, found, bind.free_number(self._s))
+        return Result()
 
     def clone(self) -> World:
         """An independent copy, cheap until it is written to."""
@@ -275,3 +277,21 @@ class World(DataPath):
             return Result(errno("EINVAL"))
         file = self._s.mapped.pop(key)
         return Result(fired=closing.release(self._s, file, self.switches))
+
+
+def _interface(s: System, p: PortConfig, number: int) -> None:
+    """An interface of the system that nobody has bound yet."""
+    driver = DRIVERS["emulated" if p.emulated else p.driver]
+    s.adapters[p.name] = Adapter(
+        p.name, "nic", number, memory.GLOBAL_ID, p.tx_rings, p.rx_rings, p.tx_slots, p.rx_slots,
+        host_rings=True, host_tx_rings=1, host_rx_rings=1, refs=1,
+    )  # fmt: skip
+    s.ports[p.name] = Wire(
+        driver,
+        driver,
+        p.mtu,
+        p.peer,
+        incoming=((),) * p.rx_rings,
+        partial=(b"",) * p.tx_rings,
+        host_only=p.kind == "host-only",
+    )

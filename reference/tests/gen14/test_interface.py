@@ -10,6 +10,7 @@ from netmap_reference.core.choice import lazy
 from netmap_reference.core.effects import Do, Sleep
 from netmap_reference.core.outcome import NotModelled
 from netmap_reference.gen14 import readings, stop
+from netmap_reference.gen14.ports import interface
 from netmap_reference.gen14.stop import BUSY, DOWN, GONE, LOCKED, STOPPED, Wanted, nm_kr_tryget
 from netmap_reference.gen14.world import PortConfig
 
@@ -177,6 +178,34 @@ def test_a_pipe_outlives_its_parent(bench: Callable[..., Any]) -> None:
     assert b.receive("B") == [FRAME]
     b.close("A", "B")
     assert not b.world.system().adapters
+
+
+@pytest.mark.parametrize("driver", ["generic nic", "e1000", "emulated"])
+def test_an_interface_that_comes_back_is_the_same_port(bench: Callable[..., Any], driver: str) -> None:
+    b = nic(bench, driver=driver)
+    b.send("A", FRAME)
+    b.world.detach("v0", b.choose)
+    refs = b.world.system().adapters["v0"].refs
+    back = b.world.attach("v0", b.choose)
+    assert interface.BACK in back.fired
+    assert b.world.attach("v0", b.choose).fired == ()
+    b.send("A", FRAME)
+    assert b.world.frames("v0", "wire") == [FRAME, FRAME]
+    assert b.try_bind("B", "v0").outcome.ok
+    b.close("A", "B")
+    assert b.world.system().adapters["v0"].refs == refs
+    assert b.world.system().allocators[1].refs == 1
+
+
+def test_with_nobody_bound_it_is_a_new_one(bench: Callable[..., Any]) -> None:
+    b = nic(bench)
+    b.world.detach("v0", b.choose)
+    b.close("A")
+    b.world.attach("v0", b.choose)
+    b.bind("A", "v0")
+    b.send("A", FRAME)
+    with pytest.raises(LookupError, match="v7"):
+        b.world.attach("v7", b.choose)
 
 
 def test_every_stop_is_told_by_a_rule(bench: Callable[..., Any]) -> None:

@@ -132,6 +132,8 @@ def make(world: World, op: str, args: dict[str, Any]) -> Any:
             return world.link(args["port"], args["up"], choose)
         case "detach":
             return world.detach(args["port"], choose)
+        case "attach":
+            return world.attach(args["port"], choose)
         case "reset":
             return world.reset(args["port"], choose)
         case "frame":

@@ -89,7 +89,7 @@ def is_down(world: World, name: str) -> bool:
 
 
 def is_gone(world: World, name: str) -> bool:
-    """Has the interface of this name gone? It does not come back, and nothing can happen to it any more."""
+    """Has the interface of this name gone? All that can happen to it is that it comes back."""
     na = world.system().adapters.get(name)
     return na is None or na.interface == GONE
 
@@ -102,6 +102,8 @@ def exists(world: World, op: str, args: dict[str, Any]) -> bool:
         return False
     if op == "register":
         return not is_bound(world, args["fd"]) and not is_down(world, args["fields"]["name"])
+    if op == "attach":
+        return args["port"] in world.system().adapters and is_gone(world, args["port"])
     if op in ("link", "reset", "detach", "frame"):
         return not is_gone(world, args["port"])
     if op in STORES:
@@ -154,8 +156,10 @@ def _unit(world: World, fd: str, kind: str, rng: Random) -> Unit:
         return (("frame", {"port": port, "side": side, "bytes": size, "choose": choose}),)
     if kind == "link":
         port = rng.choice(("v0", "v1"))
-        if world.system().adapters.get(port) is None or is_gone(world, port):
+        if world.system().adapters.get(port) is None:
             return ()
+        if is_gone(world, port):
+            return (("attach", {"port": port, "choose": choose}),) if rng.random() < 0.3 else ()
         if rng.random() < 0.01:
             return (("detach", {"port": port, "choose": choose}),)
         return (("link", {"port": port, "up": is_down(world, port) or rng.random() < 0.5, "choose": choose}),)

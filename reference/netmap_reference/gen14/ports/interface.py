@@ -1,4 +1,5 @@
-"""Chapter *interface*: what happens to a port in use when its device is reset, goes down, comes up or goes.
+"""Chapter *interface*: what happens to a port in use when its device is reset, goes down, comes up, goes or
+comes back.
 
 These are not calls of applications: the administrator, or the driver on its own, does it, and descriptors
 find out. Nothing that an application sees in its rings moves by itself.
@@ -25,6 +26,7 @@ LINK_DOWN = rule("14/interface/down", clause="14.nic.down", source=f"{LINUX_C}:1
 LINK_UP = rule("14/interface/up", clause="14.nic.down", source=f"{LINUX_C}:166-168")
 RESET = rule("14/interface/reset", clause="14.nic.reset", source=f"{NETMAP_C}:4390-4454")
 DETACHED = rule("14/interface/gone", clause="14.nic.gone", source=f"{NETMAP_C}:4229-4262")
+BACK = rule("14/interface/back", clause="14.nic.gone", source=f"{NETMAP_C}:672-682")
 
 
 def reset_ring(s: System, k: KringState) -> tuple[KringState, tuple[str, ...]]:
@@ -84,3 +86,17 @@ def detach(s: System, port: str, fired: list[str]) -> bool:
     s.adapters[port] = replace(na, interface=GONE)
     wire.lose(s, port)
     return na.refs == 1
+
+
+def attach(s: System, port: str, fired: list[str]) -> list[Protocol]:
+    """The interface of a port that somebody is bound to is registered again; whom to notify.
+
+    Source: netmap_undo_zombie.
+    """
+    na = s.adapters[port]
+    if na.interface != GONE:
+        return []
+    fired.append(BACK)
+    bind.hold(s, na.mem, -1)
+    s.adapters[port] = replace(na, interface="", refs=na.refs + 1)
+    return reset(s, port, fired)
