@@ -228,8 +228,8 @@ _BOUNDS = """One ring in each direction with every combination of facts, and two
 depends on the others only through what was found and forwarded."""
 _RULES = (
     poll.TX_READY, poll.RX_READY, poll.TX_FLUSH, poll.TX_SKIP, poll.TX_AGAIN, poll.RX_AGAIN, poll.SEND_DOWN,
-    poll.RECORDED, poll.REJECTED, poll.FAILED, poll.BUSY, poll.LOCK_FREE_TX, poll.LOCK_FREE_RX,
-    sync.TX_REINIT,
+    poll.RECORDED, poll.REJECTED, poll.FAILED, poll.BUSY, poll.LOCK_FREE_TX, poll.LOCK_FREE_RX, poll.RX_ASKED,
+    poll.RX_LEFT, sync.TX_REINIT,
 )  # fmt: skip
 
 obligation(

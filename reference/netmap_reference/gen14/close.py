@@ -22,6 +22,7 @@ LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 UNBOUND = rule("14/close/unbound", clause="14.close.last-reference", source=f"{NETMAP_C}:1145-1156")
 UNREGISTER = rule("14/close/unregister", clause="14.close.returns", source=f"{NETMAP_C}:1041-1116")
 HELD = rule("14/close/still-held", clause="14.close.last-reference", source=f"{NETMAP_C}:1145-1148")
+ONE_HOST_RING = rule("14/close/host-rings", clause="14.host.counts", source=f"{NETMAP_C}:1097-1104")
 LAST = rule("14/close/last-descriptor", clause="14.close.returns", source=f"{NETMAP_C}:1073-1105")
 
 
@@ -66,7 +67,9 @@ def unregister(s: System, file: int, fired: list[str], switches: frozenset[str])
         fired.append(LAST)
         ops(na).krings_delete(s, name, fired, switches)
         na = s.adapters[name]
-        s.adapters[name] = replace(na, host_tx_rings=int(na.host_rings), host_rx_rings=int(na.host_rings))
+        if max(na.host_tx_rings, na.host_rx_rings) > 1:
+            fired.append(ONE_HOST_RING)
+            s.adapters[name] = replace(na, host_tx_rings=1, host_rx_rings=1)
     na = s.adapters[name]
     many = tuple(f.range(t)[1] - f.range(t)[0] > 1 for t in (RX, TX))
     s.adapters[name] = replace(na, si_users=(na.si_users[0] - many[0], na.si_users[1] - many[1]))

@@ -44,6 +44,9 @@ RECORDED = rule(
 )
 REJECTED = rule("14/poll/rejected", clause="14.poll.error", source=f"{NETMAP_C}:3818-3820,3871-3874")
 FAILED = rule("14/poll/sync-failed", clause="14.poll.error", source=f"{NETMAP_C}:3822-3823,3889-3890")
+_RECEIVE = "14.poll.receive"
+RX_ASKED = rule("14/poll/rx/asked", clause=_RECEIVE, source=f"{NETMAP_C}:3855-3871")
+RX_LEFT = rule("14/poll/rx/left-alone", clause=_RECEIVE, source=f"{NETMAP_C}:3855")
 RX_UNASKED = rule("14/poll/rx/unasked", clause="14.poll.do-rx-poll", source=f"{NETMAP_H}:466-470")
 RX_FLAG_IGNORED = rule(
     "14/poll/rx/flag-ignored",
@@ -119,6 +122,13 @@ def flush_needed(want_tx: bool, send_down: bool, head: int, hwcur: int) -> Step[
     return Step(False, (TX_SKIP,))
 
 
+def rx_asked(want_rx: bool) -> Step[bool]:
+    """Must poll sync receive rings because somebody waits for packets, of which none are known yet?"""
+    if want_rx:
+        return Step(True, (RX_ASKED,))
+    return Step(False, (RX_LEFT,))
+
+
 def rx_unasked(rx_poll: bool, want_rx: bool, switches: frozenset[str] = CONTRACT) -> Step[bool]:
     """Must poll sync receive rings though nobody waits for packets? ``rx_poll``: bound with NR_DO_RX_POLL.
 
@@ -169,7 +179,9 @@ def poll(
                 yield Fired(TX_AGAIN)
                 if lock_free:
                     yield from _record(fd.si_tx)
-        if not still_rx:
+        asked = rx_asked(still_rx)
+        yield Fired(asked.fired[0])
+        if not asked.state:
             unasked = rx_unasked(fd.rx_poll, want_rx, switches)
             for fired in unasked.fired:
                 yield Fired(fired)

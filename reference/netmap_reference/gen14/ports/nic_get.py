@@ -37,6 +37,7 @@ OVERRUN = rule(
     source=f"{NETMAP_C}:1654-1663",
     switch=HOST_RINGS_OVERRUN,
 )
+COUNTED = rule("14/register/host-rings/asked", clause="14.host.counts", source=f"{NETMAP_C}:1654-1663")
 PERSISTENT = rule("14/register/persistent", clause="14.switch.persistent", source=f"{NETMAP_C}:1635-1652")
 HOST_ONLY = rule("14/register/host-only", clause="14.register.names", source=f"{GENERIC_C}:1086-1089")
 NO_PORT = rule("14/register/no-such-port", clause="14.register.names", source=f"{NETMAP_C}:1641-1645")
@@ -72,7 +73,7 @@ def find(asked: Asked) -> str:
     if na.fds == 0:
         host_tx, host_rx = req.host_tx_rings or na.host_tx_rings, req.host_rx_rings or na.host_rx_rings
         if not na.created:
-            _host_rings(s, na, host_tx, host_rx)
+            _host_rings(s, na, host_tx, host_rx, fired)
         elif HOST_RINGS_OVERRUN in asked.switches and (
             host_tx > na.host_tx_rings or host_rx > na.host_rx_rings
         ):
@@ -81,14 +82,14 @@ def find(asked: Asked) -> str:
     return na.name
 
 
-def _host_rings(s: System, na: Adapter, tx: int, rx: int) -> None:
+def _host_rings(s: System, na: Adapter, tx: int, rx: int, fired: list[str]) -> None:
     """Take over the numbers of host rings asked for. As written (HOST_RINGS_STICK) they stay though the
     request fails, except on an emulated adapter, which goes with its last reference."""
-    if (tx, rx) == (na.host_tx_rings, na.host_rx_rings):
-        return
-    switch = "" if s.ports[na.name].driver.copies else HOST_RINGS_STICK
-    failure.undo(s, "nic.host-rings", lambda: _set_host_rings(s, na.name, na), switch, STUCK)
-    s.adapters[na.name] = replace(na, host_tx_rings=tx, host_rx_rings=rx)
+    if (tx, rx) != (na.host_tx_rings, na.host_rx_rings):
+        fired.append(COUNTED)
+        switch = "" if s.ports[na.name].driver.copies else HOST_RINGS_STICK
+        failure.undo(s, "nic.host-rings", lambda: _set_host_rings(s, na.name, na), switch, STUCK)
+        s.adapters[na.name] = replace(na, host_tx_rings=tx, host_rx_rings=rx)
 
 
 def _set_host_rings(s: System, name: str, like: Adapter) -> None:

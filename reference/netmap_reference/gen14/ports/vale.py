@@ -85,6 +85,7 @@ RING_SAME = rule("14/vale/queues/same-ring", clause=_RING, source=f"{VALE_C}:762
 RING_FEWER = rule("14/vale/queues/fewer-rings", clause=_RING, source=f"{VALE_C}:907-910")
 IN_ORDER = rule("14/vale/queues/in-order", clause="14.vale.order", source=f"{VALE_C}:941-961")
 RING_FLOOD = rule("14/vale/queues/flood", clause="14.switch.flood", source=f"{VALE_C}:786-787,809-825")
+ONCE = rule("14/vale/queues/flooded-once", clause="14.switch.once", source=f"{VALE_C}:792-825,863-873")
 FLOODED_TWICE = rule(
     "14/vale/queues/flooded-twice",
     clause="14.switch.once",
@@ -244,10 +245,13 @@ def queues(
             fired.append(RING_FEWER)
             ring_there = number % rings[port]
         both = list(packets)
-        if number == 0 or FLOODS_TWICE in switches:
-            if number and flooded:
-                fired.append(FLOODED_TWICE)
+        if number == 0:
             both += flooded
+        elif flooded and FLOODS_TWICE in switches:
+            fired.append(FLOODED_TWICE)
+            both += flooded
+        elif flooded:
+            fired.append(ONCE)
         at = (port, ring_there)
         if at in served and FLOODS_TWICE not in switches:
             served[at] += both
