@@ -6,6 +6,7 @@ Effects of a driver, with ``q`` being ``tx`` or ``rx``, ``i`` a slot and ``d`` a
 ``ReadUser((q, "slot", i))`` · ``Do("slot-write", (q, i, slot))``
 ``Do("buffer", (buf_idx,))``: is it a buffer of the region? · ``Do("carrier")``
 ``Do("desc-write", (q, d, buf_idx, len))`` · ``Do("desc-forget", (q, d))``
+``Do("desc-report", (q, d))``: the device is to interrupt when it has completed what was written there
 ``Do("desc-read", (q, d))``: (len, end of frame), None while the device has it · ``Do("device-head", (q,))``
 ``Do("doorbell", (q, d))``: the device may use descriptors up to ``d``
 ``Do("disable-rings")`` · ``Do("enable-rings")`` · ``Do("device-stop")`` · ``Do("device-start")``
@@ -66,13 +67,14 @@ class Device:
     """One hardware ring: descriptors ``(buf_idx, len)``, the device's place ``next``, how far it may go.
 
     ``done`` are, oldest first, what was completed (tx: descriptors) or filled (rx: (descriptor, buffer, len,
-    end of frame)) and not yet shown by ``hwtail``.
+    end of frame)) and not yet shown by ``hwtail``. ``reports``: descriptors whose completion is to be told.
     """
 
     desc: list[tuple[int, int] | None]
     next: int = 0
     tail: int = 0
     status: list[tuple[int, bool] | None] = field(default_factory=list)
+    reports: frozenset[int] = frozenset()
     done: list[Any] = field(default_factory=list)
 
 
@@ -108,7 +110,10 @@ class Bench:
         rings = tuple(
             (r.kring, tuple(r.slots), r.hwofs, r.on, r.wanted, r.pending) for r in self.rings.values()
         )
-        hw = tuple((tuple(d.desc), d.next, d.tail, tuple(d.status), tuple(d.done)) for d in self.hw.values())
+        hw = tuple(
+            (tuple(d.desc), d.next, d.tail, tuple(d.status), tuple(d.done), d.reports)
+            for d in self.hw.values()
+        )
         return rings, hw, self.marked, self.running, self.disabled, self.carrier, self.spare
 
     def run(self, protocol: Protocol) -> Any:
@@ -159,6 +164,10 @@ class Bench:
         if buf_idx == 1 or not 0 <= buf_idx < BUFFERS or not 0 <= length <= BUF_SIZE:
             raise Broken("14.driver.bad-slot", f"{q}: buffer {buf_idx}, {length} bytes reach the device")
         self.hw[q].desc[d], self.hw[q].status[d] = (buf_idx, length), None
+        self.hw[q].reports -= {d}
+
+    def _do_desc_report(self, q: str, d: int) -> None:
+        self.hw[q].reports |= {d}
 
     def _do_desc_forget(self, q: str, d: int) -> None:
         self.hw[q].desc[d] = None
@@ -187,7 +196,7 @@ class Bench:
         for device in self.hw.values():
             device.desc, device.status = [None] * self.n, [None] * self.n
             device.next = device.tail = 0
-            device.done = []
+            device.done, device.reports = [], frozenset()
 
     def _do_device_start(self) -> None:
         self.running = True

@@ -103,7 +103,10 @@ def _send(q: str, start: int, count: int) -> Protocol:
     for _ in range(count):
         slot: Slot = yield ReadUser((q, "slot", i))
         sent = device.tx_slot(slot, BUFFERS, BUF_SIZE).state
-        yield Do("desc-write", (q, netmap_idx_k2n(hwofs, i, k.n), sent.buf_idx, sent.len))
+        d = netmap_idx_k2n(hwofs, i, k.n)
+        yield Do("desc-write", (q, d, sent.buf_idx, sent.len))
+        if slot.flags & REPORT:
+            yield Do("desc-report", (q, d))
         yield Do("slot-write", (q, i, replace(slot, flags=slot.flags & ~(CHANGED | REPORT))))
         i = nm_next(i, k.n - 1)
     if count:

@@ -14,7 +14,7 @@ from ..gen14.ports.nic import netmap_idx_k2n
 from ..gen14.ring import Slot, advance, distance, nm_next, nm_prev, slot_reinit
 from .bench import BUF_SIZE, BUFFERS, Bench, Broken
 
-CHANGED = 0x1
+CHANGED, REPORT = 0x1, 0x2
 #: Lengths of the parts the device stores, and whether the frame ends there.
 PARTS = ((50, True), (64, False))
 
@@ -101,6 +101,15 @@ def spoil_tx(driver: Driver, b: Bench) -> bool:
     if k.rhead == k.rtail or slots[k.rhead].len > BUF_SIZE:
         return False
     slots[k.rhead] = Slot(BUFFERS + 7, BUF_SIZE + 9, CHANGED)
+    return True
+
+
+def ask_report(driver: Driver, b: Bench) -> bool:
+    """The application wants to know when the slot at head of the transmit ring has been sent."""
+    k, slots = b.rings["tx"].kring, b.rings["tx"].slots
+    if k.rhead == k.rtail or slots[k.rhead].flags & REPORT:
+        return False
+    slots[k.rhead] = replace(slots[k.rhead], flags=slots[k.rhead].flags | REPORT)
     return True
 
 
@@ -203,6 +212,10 @@ def _handed(driver: Driver, b: Bench, k0: Any, slots0: list[Slot]) -> int:
             raise Broken(clause, f"slot {i} says {said}, its descriptor {found}")
         if ring.slots[i].flags & CHANGED:
             raise Broken("14.driver.buf-changed", f"slot {i} keeps NS_BUF_CHANGED")
+        if ring.slots[i].flags & REPORT:
+            raise Broken("14.driver.report", f"slot {i} keeps NS_REPORT")
+        if slot.flags & REPORT and netmap_idx_k2n(ring.hwofs, i, b.n) not in hw.reports:
+            raise Broken("14.driver.report", f"slot {i} has NS_REPORT, and no interrupt is asked for")
     place = netmap_idx_k2n(ring.hwofs, k1.hwcur, b.n)
     if count and hw.tail != place:
         raise Broken("14.driver.tx-hands-over", f"the device is told to go to {hw.tail}, not {place}")
@@ -337,6 +350,7 @@ MOVES: dict[str, Callable[[Driver, Bench], bool]] = {
     "fill a slot": fill,
     "exchange a transmit buffer": exchange,
     "spoil a transmit slot": spoil_tx,
+    "ask for a report": ask_report,
     "txsync, forced": txsync(True),
     "txsync": txsync(False),
     "the device sends": completes,

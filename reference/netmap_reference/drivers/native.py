@@ -50,6 +50,8 @@ class Native:
             sent = device.tx_slot(slot, BUFFERS, BUF_SIZE).state
             d = netmap_idx_k2n(hwofs, i, k.n)
             yield Do("desc-write", (q, d, sent.buf_idx, sent.len))
+            if slot.flags & REPORT:
+                yield Do("desc-report", (q, d))
             yield Do("slot-write", (q, i, replace(slot, flags=slot.flags & ~(CHANGED | REPORT))))
             i = nm_next(i, k.n - 1)
         k = replace(k, hwcur=k.rhead)

@@ -123,6 +123,27 @@ class KeepsFlag(Native):
             return end.value
 
 
+class NoReport(Native):
+    name = "asks for no interrupt whatever the slot says (the emulated adapter)"
+
+    def hand_over(self, q: str, k: Kring, hwofs: int) -> Protocol:
+        return (yield from _without(super().hand_over(q, k, hwofs), "desc-report"))
+
+
+class KeepsReport(Native):
+    name = "does not know NS_REPORT"
+
+    def hand_over(self, q: str, k: Kring, hwofs: int) -> Protocol:
+        before: list[Slot] = []
+        for i in range(k.n):
+            before.append((yield ReadUser((q, "slot", i))))
+        handed = yield from _without(super().hand_over(q, k, hwofs), "desc-report")
+        for i, slot in enumerate(before):
+            now: Slot = yield ReadUser((q, "slot", i))
+            yield Do("slot-write", (q, i, replace(now, flags=now.flags | slot.flags & REPORT)))
+        return handed
+
+
 class TrustsSlots(Native):
     name = "gives the device whatever the slot says"
 
@@ -359,6 +380,8 @@ PLANTED: tuple[tuple[Native, str], ...] = (
     (ReclaimsOneShort(), "14.driver.tx-reclaim"),
     (OldBuffer(), "14.driver.buf-changed"),
     (KeepsFlag(), "14.driver.buf-changed"),
+    (NoReport(), "14.driver.report"),
+    (KeepsReport(), "14.driver.report"),
     (TrustsSlots(), "14.driver.bad-slot"),
     (TrustsReleased(), "14.driver.bad-slot"),
     (ClearsAll(), "14.driver.own-slots"),

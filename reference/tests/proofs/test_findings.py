@@ -75,6 +75,7 @@ HELD_OTHERWISE = {
     "F14-034": "a rule for drivers: the driver checker refuses a driver that does it",
     "F14-035": "a rule for drivers: the driver checker refuses a driver that does it",
     "F14-036": "a rule for drivers: the driver checker refuses a driver that does it",
+    "F14-055": "a rule for drivers: the driver checker refuses a driver that does it",
     "F14-041": "the model ends in the fault; `test_register.py` binds pipes below pipes",
     "F14-042": "no request can see what is left, so the model has nothing to be switched",
     "F14-046": "a parser of text, compared with the C code on generated specifications",
