@@ -44,6 +44,22 @@ def test_the_stages_read_files_that_are_there_beside_clauses_that_are_there() ->
             assert (netmap_spec.clauses.HERE / "14" / name).exists(), name
 
 
+#: Files of clauses that stand beside no stage, with the reason.
+ALONE = {"abi.md": "bytes and numbers, which the model takes from netmap_spec"}
+
+
+def test_every_file_of_clauses_stands_beside_a_stage() -> None:
+    there = {path.name for path in (netmap_spec.clauses.HERE / "14").glob("*.md")}
+    beside = {name for _, names in columns() for name in names}
+    assert there == beside | ALONE.keys()
+    assert not beside & ALONE.keys(), "no longer alone"
+
+
+def test_every_folder_of_the_model_is_in_its_readme() -> None:
+    told = set(re.findall(r"^## (\w+/)", (PACKAGE / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert told == {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+
+
 def chapters() -> list[str]:
     """Every module of generation 14, below its folder."""
     found = [path.relative_to(GEN14).as_posix() for path in GEN14.rglob("*.py")]
