@@ -31,6 +31,11 @@ def test_every_measured_version_is_listed(capsys: pytest.CaptureFixture[str]) ->
     for each in found["versions"]:
         line = next(x for x in table if x.strip().startswith(each["version"]))
         assert f" {each['structs']} " in line and f" {each['constants']} " in line
+        assert all(f" {words} " in line for words in each["takes"].values())
+    takes = {each["version"]: each["takes"] for each in found["versions"]}
+    assert takes["pre-api-2011-11"] == {}
+    assert takes["api10-2014-01"] == {"nmreq": "own"}
+    assert takes["api13-last-2019-02"] == {"nmreq": "11-", "NIOCCTRL": "13-15"}
 
 
 @pytest.mark.parametrize("version", ["2011", "14", "api11-2014-02@freebsd-i386"])
@@ -91,6 +96,8 @@ def test_the_history_of_one_name_is_what_is_about_it(capsys: pytest.CaptureFixtu
         (["netmap_sloth"], "did you mean netmap_slot"),
         (["netmap_sloth", "--history"], "no version has 'netmap_sloth'; did you mean netmap_slot"),
         (["--diff", "14", "15"], "unknown ABI version '15'"),
+        (["--diff", "11", "14"], "API 11 has more than one layout; choose one: api11-2014-02, api11-last"),
+        (["netmap_slot", "--version", "13"], "choose one: api13-2018-10, api13-last-2019-02"),
         (["netmap_slot", "--version", "14@vax"], "unknown ABI target 'vax'"),
         (["--history", "--check"], "abi wants one of"),
         (["netmap_slot", "--diff", "2011", "14"], "abi wants one of"),
@@ -125,3 +132,13 @@ def test_without_a_compiler_a_check_is_status_3(
     monkeypatch.setattr(check, "check", missing)
     assert main(["abi", "--check"]) == 3
     assert "ziglang" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "key"), [("4", "api4-2013-11"), ("5", "api5-2013-11"), ("10", "api10-2014-01")]
+)
+def test_a_number_with_one_layout_is_its_name(
+    number: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert document(capsys, "netmap_slot", "--version", number)["version"] == key
+    assert document(capsys, "--diff", number, key)["differences"] == []

@@ -1,6 +1,6 @@
 """``netmap-verify abi``: the measured layouts, what changed between two, and are they still true?
 
-``abi``                the versions, and how much each has
+``abi``                the versions, how much each has, and which versions its kernels take
 ``abi NAME``           one structure, constant or request; ``--version VERSION@TARGET`` chooses whose
 ``abi --history``      what changed from each version to the next; with a NAME, only what is about it
 ``abi --diff A B``     what changed from one version or target to another
@@ -87,6 +87,7 @@ def _table(
 
 def _versions(as_json: bool) -> None:
     from netmap_spec.abi import GENERATIONS, TARGETS, tables
+    from netmap_spec.abi.accepted import REQUESTS, accepted
     from netmap_spec.abi.measured import stem
 
     generations = {key: generation for generation, key in GENERATIONS.items()}
@@ -98,6 +99,7 @@ def _versions(as_json: bool) -> None:
             "structs": len(table["structs"]),
             "constants": len(table["constants"]),
             "ioctls": len(table["ioctls"]["linux"]),
+            "takes": {r: row.words for r in REQUESTS if (row := accepted(key, r))},
             "source": table["source"],
             "views": f"{stem(key)}.py",
             "assertions": f"abi_assert_{stem(key)}.h",
@@ -107,7 +109,10 @@ def _versions(as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"versions": found, "targets": TARGETS}, indent=2))
         return
-    columns = ("version", "API", "structures", "constants", "ioctls", "measured from")
+    columns = (
+        *("version", "API", "structures", "constants", "ioctls"),
+        *("NIOCREGIF takes", "NIOCCTRL takes", "measured from"),
+    )
     _table(
         "",
         columns,
@@ -116,6 +121,7 @@ def _versions(as_json: bool) -> None:
                 each["version"] + (f" (generation {each['generation']})" if each["generation"] else ""),
                 "-" if each["api"] is None else str(each["api"]),
                 *(str(each[k]) for k in ("structs", "constants", "ioctls")),
+                *(each["takes"].get(request, "-") for request in REQUESTS),
                 each["source"].split(" author-date")[0],
             )
             for each in found

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from netmap_reference.gen14 import legacy, readings
+from netmap_reference.gen14 import header, legacy, readings
 from netmap_reference.gen14.legacy import Binding, binding, check_version, command
 from netmap_reference.gen14.world import PortConfig
-from netmap_spec.abi import api14
+from netmap_spec.abi import accepted, api14
 
 
 def test_one_version_by_contract_all_from_14_as_written() -> None:
@@ -102,3 +102,12 @@ def test_nioconfig_is_for_other_modules(bench: Callable[..., Any]) -> None:
     b = bench()
     b.world.open("A")
     assert b.world.ioctl("A", api14.IOCTLS["linux"]["NIOCCONFIG"]).outcome.detail == "EINVAL"
+
+
+def test_the_versions_taken_are_those_of_the_table() -> None:
+    """14.legacy.version, 14.control.header: the model beside what was read of every kernel"""
+    for number in range(20):
+        written = legacy.check_version(number, frozenset({legacy.VERSION_UNBOUNDED})).outcome.ok
+        assert written == accepted.takes("14", "nmreq", number), number
+        assert legacy.check_version(number).outcome.ok == (number == 14)
+        assert header.check_header(number, 0).outcome.ok == accepted.takes("14", "NIOCCTRL", number), number

@@ -4,8 +4,9 @@
 on nine targets. A version lists the layout of its main target in full and, under
 ``differs_by_target``, only what other targets have otherwise; :func:`layout` puts the two together.
 
-A version is named by its key in the tables (``api11-2014-02``) or by a generation (``14``,
-``2011``); ``VERSION@TARGET`` names one on another target (``14@freebsd-i386``).
+A version is named by its key in the tables (``api11-2014-02``), by a generation (``14``, ``2011``), or by a
+number of the interface that had one layout (``10``); ``VERSION@TARGET`` names one on another target
+(``14@freebsd-i386``).
 """
 
 from __future__ import annotations
@@ -127,6 +128,11 @@ def resolve(version: str) -> tuple[str, str]:
     """``(key in the tables, target)`` of ``VERSION`` or ``VERSION@TARGET``. Raises :class:`AbiError`."""
     name, _, target = version.partition("@")
     key = GENERATIONS.get(name, name)
+    numbered = [k for k, table in tables().items() if name == str(table["api"])]
+    if key not in tables() and len(numbered) > 1:
+        raise AbiError(f"API {name} has more than one layout; choose one: {', '.join(numbered)}")
+    if key not in tables() and numbered:
+        key = numbered[0]
     if key not in tables():
         raise AbiError(f"unknown ABI version '{name}'; known: {', '.join([*GENERATIONS, *tables()])}")
     target = target or str(tables()[key]["structs_target"])
