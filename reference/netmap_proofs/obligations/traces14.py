@@ -140,6 +140,19 @@ def old_head(w: World) -> list[tuple[str, bool]]:
     ]
 
 
+def map_fails(w: World) -> list[tuple[str, bool]]:
+    for fd in ("A", "B", "C"):
+        w.open(fd)
+    made = _register(w, "A", name="m0")
+    w.fail("memory.map")
+    refused = _register(w, "B", name="v0").outcome.detail
+    after = [_register(w, "B", name="v0"), _register(w, "C", name="m0")]
+    return [
+        (_OTHERS, _good(made) and refused == "ENOMEM"),
+        ("who comes after a device that cannot be mapped for finds the region", _good(*after)),
+    ]
+
+
 #: Name, clauses, trace, the switch under which its last goal fails, the finding, in words, as written.
 _TRACES: tuple[tuple[str, tuple[str, ...], Trace, str, str, str, str], ...] = (
     (
@@ -167,6 +180,11 @@ _TRACES: tuple[tuple[str, tuple[str, ...], Trace, str, str, str, str], ...] = (
         "14.memory.refused-sizes", ("14.memory.reconfigured",), too_large, memory.COUNTS_DOWN, "F14-015",
         "Sizes that cannot be laid out are refused by every request until they are changed.",
         "the region counts a user less, and the next request is carried out",
+    ),
+    (
+        "14.memory.error-passes", ("14.memory.finalized",), map_fails, memory.ERROR_STICKS, "F14-026",
+        "A request that fails because its device cannot be mapped for leaves the region to the others.",
+        "the region returns the error to whoever comes next",
     ),
     (
         "14.control.sent-again", ("14.control.header",), no_body, requests.RESERVED_LEFT, "F14-043",
@@ -205,6 +223,7 @@ _LAST_GOAL = {
     "F14-082": "a STOP without a loop ends none",
     "F14-085": "CSB mode needs a bound descriptor",
     "F14-015": "sizes that cannot be laid out are refused each time",
+    "F14-026": "who comes after a device that cannot be mapped for finds the region",
     "F14-043": "a corrected request is accepted",
     "F14-012": "a late failure frees nobody's chain",
 }

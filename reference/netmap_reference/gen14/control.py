@@ -33,7 +33,7 @@ NO_IOCTL = rule("14/control/unknown-ioctl", clause="14.control.other-ioctls", so
 @contextmanager
 def found(ctx: Ctl, **changes: Any) -> Iterator[Adapter]:
     """The port that a REGISTER with the request's fields would find; whatever was made for it is unmade
-    when the caller has seen enough.
+    when the caller has seen enough. Memory that came for the region stays (14.memory.finalized).
     """
     s = ctx.s
     req = ctx.asks(**changes)
@@ -45,7 +45,7 @@ def found(ctx: Ctl, **changes: Any) -> Iterator[Adapter]:
     name = find(asked)
     register.adapter_get(s, name)
     yield s.adapters[name]
-    failure.unwind(s, ctx.fired, ctx.switches, start)
+    failure.unwind(s, ctx.fired, ctx.switches, start, staying="memory.finalized")
     for left in ctx.afterwards:
         ctx.fired.extend(left(s))
 

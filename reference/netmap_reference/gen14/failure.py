@@ -153,15 +153,22 @@ def mark(s: System) -> int:
     return len(s.request.undo)
 
 
-def unwind(s: System, fired: list[str], switches: frozenset[str], to: int = 0) -> None:
-    """Take back every step since ``to``, the last one first."""
+def unwind(
+    s: System, fired: list[str], switches: frozenset[str], to: int = 0, staying: str = ""
+) -> None:
+    """Take back every step since ``to``, the last one first. Those called ``staying`` are left for when the
+    request fails after all."""
+    left: list[Undo] = []
     while len(s.request.undo) > to:
         step = s.request.undo.pop()
-        if step.switch and step.switch in switches:
+        if step.step == staying:
+            left.insert(0, step)
+        elif step.switch and step.switch in switches:
             if step.rule:
                 fired.append(step.rule)
         elif step.step not in s.request.omit:
             step.inverse()
+    s.request.undo.extend(left)
 
 
 def forget(s: System, to: int) -> None:

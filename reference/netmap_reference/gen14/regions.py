@@ -15,7 +15,7 @@ from ..core.memory import PAGE, Region
 from ..core.step import rule
 from . import failure, memory
 from .failure import Refused, may_fail, point
-from .memory import INVALID_GIVEN, LIST_LOST, External, Sizes
+from .memory import ERROR_STICKS, INVALID_GIVEN, LIST_LOST, External, Sizes
 from .state import System
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
@@ -26,7 +26,7 @@ LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
 OVERRIDE_STICKS = "14.memory-override-sticks"
 #: After a lack of memory the next finalisation of the same region faults.
 FAULTS_AFTER = "14.memory-faults-after-shortage"
-AS_WRITTEN = frozenset({OVERRIDE_STICKS, FAULTS_AFTER, memory.COUNTS_DOWN}) | memory.AS_WRITTEN
+AS_WRITTEN = frozenset({OVERRIDE_STICKS, FAULTS_AFTER, memory.COUNTS_DOWN, ERROR_STICKS}) | memory.AS_WRITTEN
 
 _OVERRIDE = "14.memory.override"
 OVERRIDDEN = rule("14/regions/override/taken", clause=_OVERRIDE, source=f"{NETMAP_C}:1539-1544")
@@ -53,6 +53,18 @@ FAULTED = rule(
     source=f"{MEM2_C}:398-420",
     switch=FAULTS_AFTER,
 )
+ERROR_KEPT = rule(
+    "14/regions/finalize/error-kept",
+    clause="14.memory.finalized",
+    source=f"{MEM2_C}:374-379,744-750",
+    switch=ERROR_STICKS,
+)
+ERROR_AGAIN = rule(
+    "14/regions/finalize/error-again",
+    clause="14.memory.finalized",
+    source=f"{MEM2_C}:375,1896-1909",
+    switch=ERROR_STICKS,
+)
 LOST = rule(
     "14/regions/external/list-lost",
     clause="14.extmem.same",
@@ -62,11 +74,11 @@ LOST = rule(
 EXTERNAL_NEW = rule("14/regions/external/new", clause="14.extmem.region", source=f"{MEM2_C}:2365-2384")
 EXTERNAL_SAME = rule("14/regions/external/same", clause="14.extmem.same", source=f"{MEM2_C}:2357-2361")
 
-GROUP = point("memory.group", "ENOMEM", source=f"{MEM2_C}:339-341,732-757")
+GROUP = point("memory.group", "ENOMEM", source=f"{MEM2_C}:363-365,732-757")
 LUT = point("memory.lut", "ENOMEM", source=f"{MEM2_C}:1425-1429")
 CLUSTER = point("memory.cluster", "", source=f"{MEM2_C}:1447-1470", clause="14.memory.short")
 BITMAP = point("memory.bitmap", "ENOMEM", source=f"{MEM2_C}:386-395")
-MAP = point("memory.map", "ENOMEM", source=f"{MEM2_C}:351-355,1568-1631")
+MAP = point("memory.map", "ENOMEM", source=f"{MEM2_C}:377-379,1557-1631")
 PRIVATE = point("memory.private", "ENOMEM", source=f"{MEM2_C}:1686-1690")
 EXT_PAGES = point("extmem.pages", "ENOMEM", source=f"{LINUX_C}:277-289")
 EXT_PINNED = point("extmem.pinned", "EFAULT", source=f"{LINUX_C}:291-341")
@@ -190,13 +202,19 @@ def drop(s: System, port: str, fired: list[str]) -> None:
 # --- finalisation -----------------------------------------------------------------------------
 
 
-def reconfigure(s: System, mem: int, fired: list[str], switches: frozenset[str]) -> None:
-    """Let changed parameters apply, when nobody uses the region. EINVAL when they cannot.
+def reconfigure(
+    s: System, mem: int, fired: list[str], switches: frozenset[str], counts: bool = False
+) -> None:
+    """Let changed parameters apply, when nobody uses the region. EINVAL when they cannot. ``counts``: the
+    request is about to become a user.
 
     A region that is laid out anew is new memory.
     """
-    a = s.allocators[mem] = replace(s.allocators[mem], asked=True)
-    step = memory.config(a, switches)
+    a = s.allocators[mem]
+    if not a.asked:
+        # It is laid out for the first time now.
+        a = s.allocators[mem] = replace(a, asked=True, lasterr="" if not a.private else a.lasterr)
+    step = memory.config(a, switches, counts)
     fired.extend(step.fired)
     if step.state != a:
         s.allocators[mem] = step.state
@@ -210,18 +228,37 @@ def finalize(s: System, port: str, mapped: bool, fired: list[str], switches: fro
     """One user of a port's region more; its memory is there afterwards. ``mapped``: the port has a device of
     its own that the buffers are mapped for.
 
-    ENOMEM when there is too little memory, EINVAL when the parameters cannot be. Source: netmap_mem_finalize.
+    ENOMEM when there is too little memory, or the region is another device's group, EINVAL when the
+    parameters cannot be. As written (ERROR_STICKS) the region remembers the ENOMEM of a device, and a request
+    that finds memory there ends with what is remembered. Source: netmap_mem_finalize.
     """
     mem = s.adapters[port].mem
-    may_fail(s, GROUP, fired)
-    reconfigure(s, mem, fired, switches)
+    if mapped and failure.fails(s, GROUP, fired):
+        _remember(s, mem, GROUP.errno, True, fired, switches)
+        if ERROR_STICKS not in switches:
+            raise Refused(GROUP.errno)
+    reconfigure(s, mem, fired, switches, counts=True)
     a = s.allocators[mem]
     s.allocators[mem] = replace(a, active=a.active + 1)
     failure.undo(s, "memory.active", lambda: drop(s, port, []))
     if not a.finalized:
         _memory(s, mem, fired, switches)
-    if mapped:
-        may_fail(s, MAP, fired)
+    elif a.lasterr and ERROR_STICKS in switches:
+        fired.append(ERROR_AGAIN)
+        raise Refused(a.lasterr)
+    if mapped and failure.fails(s, MAP, fired):
+        _remember(s, mem, MAP.errno, a.active != 0, fired, switches)
+        raise Refused(MAP.errno)
+
+
+def _remember(
+    s: System, mem: int, error: str, stays: bool, fired: list[str], switches: frozenset[str]
+) -> None:
+    """As written (ERROR_STICKS) the error of one port's device stays with the region until its last user has
+    gone; not when that is the request itself."""
+    if stays and ERROR_STICKS in switches:
+        fired.append(ERROR_KEPT)
+        s.allocators[mem] = replace(s.allocators[mem], lasterr=error)
 
 
 def _memory(s: System, mem: int, fired: list[str], switches: frozenset[str]) -> None:
@@ -241,7 +278,8 @@ def _memory(s: System, mem: int, fired: list[str], switches: frozenset[str]) -> 
             s.allocators[mem] = replace(a, exhausted=True)
         raise
     fired.append(FINALIZED)
-    s.allocators[mem] = replace(a, finalized=True, given_back=False).with_pools(memory.clean(pools))
+    a = replace(a, finalized=True, given_back=False, lasterr="")
+    s.allocators[mem] = a.with_pools(memory.clean(pools))
     if s.allocators[mem].memsize != s.regions[mem].size:
         s.regions[mem] = Region(s.allocators[mem].memsize)
 

@@ -70,6 +70,7 @@ HELD_OTHERWISE = {
     "F14-010": "the model ends in the fault; `test_register.py` asks for more host rings than were made",
     "F14-016": "the model ends in the fault; `test_regions.py` uses a region again after a shortage",
     "F14-021": "which region a list still knows: `test_regions.py` fails the pinning of pages",
+    "F14-027": "an adapter that is made late: the model's ports have their region from the start",
     "F14-032": "which frames a host ring forwards where: scenario host-forward-second follows the frames",
     "F14-033": "what a device loses is the oracle's business: scenario nic-ring-leaves",
     "F14-034": "a rule for drivers: the driver checker refuses a driver that does it",

@@ -37,6 +37,8 @@ GLOBAL_PARAMS: Pairs = ((1024, 100), (9 * PAGE, 200), (2048, 20 * 4096 * 2))
 PRIVATE_PARAMS: Pairs = ((1024, 2), (5 * PAGE, 4), (2048, 4098))
 #: Failing to lay out new parameters counts as a user less.
 COUNTS_DOWN = "14.memory-config-counts-down"
+#: A request that fails leaves its error with the region, for those that follow.
+ERROR_STICKS = "14.memory-error-sticks"
 
 _WHEN = "14.memory.reconfigured"
 ID_NEXT = rule("14/memory/assign_id/next-free", clause="14.memory.ids", source=f"{MEM2_C}:655-684")
@@ -46,6 +48,12 @@ IN_USE = rule("14/memory/config/in-use", clause=_WHEN, source=f"{MEM2_C}:224-235
 REFUSED = rule("14/memory/config/refused", clause=_WHEN, source=f"{MEM2_C}:1884-1893")
 COUNTED_DOWN = rule(
     "14/memory/config/counted-down", clause=_WHEN, source=f"{MEM2_C}:345-361", switch=COUNTS_DOWN
+)
+LAST_ERROR = rule(
+    "14/memory/config/last-error",
+    clause="14.memory.finalized",
+    source=f"{MEM2_C}:369-385,1865-1892",
+    switch=ERROR_STICKS,
 )
 _NOW = "14.memory.current"
 NEVER_ASKED = rule("14/memory/current/never-asked", clause=_NOW, source=f"{MEM2_C}:1396-1397")
@@ -86,8 +94,8 @@ class Allocator:
     the pools shall be, ``last`` what they were laid out for; ``finalized`` says that their memory is there,
     ``asked`` that somebody has asked for the region, so that it is laid out, ``given_back`` that a request
     which failed had got its memory, which a system may keep. ``external`` is the process's memory they lie
-    in, if they do, and ``listed`` that it is recognised when it is brought again. ``exhausted``: as written,
-    its last finalisation got no memory.
+    in, if they do, and ``listed`` that it is recognised when it is brought again. As written, ``exhausted``:
+    its last finalisation got no memory; ``lasterr``: the errno that it remembers.
     """
 
     id: int
@@ -105,6 +113,7 @@ class Allocator:
     external: External | None = None
     listed: bool = True
     exhausted: bool = False
+    lasterr: str = ""
 
     @property
     def pools(self) -> tuple[ObjPool, ObjPool, ObjPool]:
@@ -195,28 +204,33 @@ def global_allocator() -> Allocator:
     return replace(new_allocator(GLOBAL_ID, False, GLOBAL_PARAMS, GLOBAL_LIMITS).state, refs=1)
 
 
-def config(a: Allocator, switches: frozenset[str] = frozenset()) -> Step[Allocator]:
+def config(a: Allocator, switches: frozenset[str] = frozenset(), counts: bool = True) -> Step[Allocator]:
     """Lay the pools out anew when their parameters have changed and nobody uses them.
 
     EINVAL when they cannot be laid out: then everything is as before, and so it is the next time, until the
     parameters change. As written (COUNTS_DOWN) the pools before the one that cannot are new all the same, and
-    the caller that fails is subtracted from the users though it was not added. Source: netmap_mem_config,
-    netmap_mem2_config, netmap_mem_finalize.
+    a caller that would become a user (``counts``) is subtracted from the users when it fails, though it was
+    not added. An error that the region remembers (ERROR_STICKS) is returned, and counts, in the same way.
+    Source: netmap_mem_config, netmap_mem2_config, netmap_mem_finalize.
     """
     if a.active != 0:
         return Step(a, (IN_USE,) if a.params != a.last else ())
+    fewer = a.active - 1 if counts else a.active
     if a.external is not None or a.params == a.last:
+        if a.external is None and a.lasterr == "ENOMEM" and ERROR_STICKS in switches:
+            return Step(replace(a, active=fewer), (LAST_ERROR,), errno("ENOMEM"))
+        if a.external is None and a.lasterr == "EINVAL" and COUNTS_DOWN in switches:
+            return Step(replace(a, active=fewer), (COUNTED_DOWN,), errno("EINVAL"))
         return Step(a)
     step = _lay_out(a.params, a.limits)
     if step.outcome.ok:
-        done = replace(a, last=a.params, finalized=False, given_back=False).with_pools(clean(step.state))
-        return Step(done, (*step.fired, APPLIED))
+        done = replace(a, last=a.params, finalized=False, given_back=False, lasterr="")
+        return Step(done.with_pools(clean(step.state)), (*step.fired, APPLIED))
     if COUNTS_DOWN not in switches:
         return Step(a, (REFUSED, *step.fired), step.outcome)
     mixed = (*step.state, *a.pools[len(step.state) :])
-    left = replace(a, last=a.params, finalized=False, given_back=False, active=a.active - 1)
-    left = left.with_pools(clean(mixed))
-    return Step(left, (*step.fired, COUNTED_DOWN), errno("EINVAL"))
+    left = replace(a, last=a.params, finalized=False, given_back=False, lasterr="EINVAL", active=fewer)
+    return Step(left.with_pools(clean(mixed)), (*step.fired, COUNTED_DOWN), errno("EINVAL"))
 
 
 def current(a: Allocator, pool: int, number: bool) -> Step[int]:
@@ -242,7 +256,7 @@ def pool_params(a: Allocator) -> tuple[tuple[int, int], ...]:
 def deref(a: Allocator) -> Step[Allocator]:
     """One bound descriptor less. With the last one every object of the region is free again."""
     if a.active == 1:
-        return Step(replace(a, active=0).with_pools(clean(a.pools)), (FORGOTTEN,))
+        return Step(replace(a, active=0, lasterr="").with_pools(clean(a.pools)), (FORGOTTEN,))
     return Step(replace(a, active=a.active - 1))
 
 
