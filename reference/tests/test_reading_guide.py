@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +12,17 @@ from pathlib import Path
 import netmap_reference
 import netmap_spec.clauses
 import pytest
+from netmap_reference.core.step import RULES
 
 PACKAGE = Path(netmap_reference.__file__).parent
 GEN14 = PACKAGE / "gen14"
 README = PACKAGE.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 GUIDE = TEXT[TEXT.index("## Reading the model") : TEXT.index("## Two readings")]
-MISSING = TEXT[TEXT.index("## What is not modelled") :]
+MISSING = TEXT[TEXT.index("## What is not modelled") : TEXT.index("## Clauses without a rule")]
+RULELESS = TEXT[TEXT.index("## Clauses without a rule") :]
+#: Chapters of clauses that are no part of the model.
+OTHERWISE = ("14.abi.", "14.driver.")
 
 
 def named(text: str) -> set[str]:
@@ -90,6 +96,30 @@ def test_what_is_not_modelled_is_what_the_model_refuses() -> None:
     told = set(re.findall(r"^\| `(14/[^`]+)`", MISSING, re.MULTILINE))
     there = {i for path in GEN14.rglob("*.py") for i in raised(path.read_text(encoding="utf-8"))}
     assert told == there, f"said and not raised: {told - there}; raised and not said: {there - told}"
+
+
+def ruleless() -> list[tuple[list[str], str]]:
+    """``(clauses, why)`` of every line of the table of clauses without a rule."""
+    lines = re.findall(r"^\| (`14\.[^|]+) \| ([^|]+) \|$", RULELESS, re.MULTILINE)
+    return [(re.findall(r"`(14\.[^`]+)`", names), why) for names, why in lines]
+
+
+def test_every_clause_has_a_rule_of_the_contract_or_a_reason_why_not() -> None:
+    for module in pkgutil.walk_packages(netmap_reference.__path__, "netmap_reference."):
+        importlib.import_module(module.name)
+    decided = {rule.clause for rule in RULES.values() if not rule.switch}
+    asked = {c for c in netmap_spec.clauses.load() if c.startswith("14.") and not c.startswith(OTHERWISE)}
+    told = [name for names, _ in ruleless() for name in names]
+    assert len(told) == len(set(told))
+    assert set(told) == asked - decided, "not told, or told and not so"
+
+
+def test_who_is_bound_by_a_clause_without_a_rule_is_told_truly() -> None:
+    known = netmap_spec.clauses.load()
+    for names, why in ruleless():
+        bound = {known[name].binds for name in names}
+        assert ("binds the application" in why or "bind the application" in why) == (bound == {"application"})
+        assert ("is a deviation" not in why) or all(known[name].deviations for name in names)
 
 
 def test_an_id_is_found_however_it_is_written() -> None:
