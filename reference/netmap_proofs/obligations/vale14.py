@@ -214,10 +214,11 @@ def forwarding_body(p: Proof, queues: Queues) -> None:
                 rings += [case] if len(got) == 1 and got[0].ring != expected else []
         own = {t for t in targets if t < BROADCAST} if number else set[int]()
         fewer = {number >= dict(_PORTS)[t] for t in own}
-        flooded, doubled = BROADCAST in targets, vale.FLOODS_TWICE in p.switches and own
+        flooded = BROADCAST in targets
+        beside = vale.FLOODED_TWICE if vale.FLOODS_TWICE in p.switches else vale.ONCE
         said = {
             *([vale.RING_SAME] if False in fewer else []), *([vale.RING_FEWER] if True in fewer else []),
-            *([vale.RING_FLOOD] if flooded else []), *([vale.FLOODED_TWICE] if flooded and doubled else []),
+            *([vale.RING_FLOOD] if flooded else []), *([beside] if flooded and own else []),
         }  # fmt: skip
         untold += [(number, targets)] if set(step.fired) - {vale.IN_ORDER} != said else []
         order += [q for q in step.state if list(q.packets) != sorted(q.packets)]
@@ -258,6 +259,7 @@ _forwarding(
     switches={vale.FLOODS_TWICE},
     finding="F14-061",
     refutes={_ONCE},
+    rules=(vale.RING_FLOOD, vale.RING_SAME, vale.RING_FEWER, vale.FLOODED_TWICE, vale.IN_ORDER),
 )(forwarding_body)
 
 
