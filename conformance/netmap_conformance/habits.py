@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .lockstep import Driver
 
-HANDLES = ("A", "B", "C", "D")
-#: What a machine opens and with which wishes: a NIC, both ends of a wide and of a narrow pipe.
-ENDS = {
-    "v0": "",
-    "x{1": "tx_slots=8 rx_slots=4",
-    "x}1": "tx_slots=4 rx_slots=8",
-    "x{2": "tx_slots=2 rx_slots=3 tx_rings=2 rx_rings=2",
-    "x}2": "tx_slots=3 rx_slots=2 tx_rings=2 rx_rings=2",
-}
+HANDLES = ("A", "B", "C", "D", "E", "F")
+
+
+@dataclass(frozen=True)
+class End:
+    """What a machine binds: a port with wishes, on a target that has the capabilities it ``needs``."""
+
+    port: str
+    wishes: str = ""
+    needs: str = "pipe"
+    flags: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a list of what was opened: the port, and what makes it another one."""
+        return f"{self.port} {self.flags}".strip()
+
+    def asked(self, flag: str = "") -> str:
+        """The words of a REGISTER, with one more ``flag``."""
+        flags = "|".join(f for f in (self.flags, flag) if f)
+        return " ".join(word for word in (self.port, self.wishes, flags and f"flags={flags}") if word)
+
+
+#: A NIC, both ends of a wide and of a narrow pipe, ports of a switch with and without a ring of their own for
+#: every sender's, and monitors of what is bound beside them.
+ENDS = (
+    End("v0", needs="nic"),
+    End("x{1", "tx_slots=8 rx_slots=4"),
+    End("x}1", "tx_slots=4 rx_slots=8"),
+    End("x{2", "tx_slots=2 rx_slots=3 tx_rings=2 rx_rings=2"),
+    End("x}2", "tx_slots=3 rx_slots=2 tx_rings=2 rx_rings=2"),
+    End("vale0:a", "tx_slots=8 rx_slots=8", "vale"),
+    End("vale0:b", "tx_slots=4 rx_slots=4 tx_rings=2 rx_rings=2", "vale"),
+    End("x{1", needs="monitor", flags="NR_MONITOR_TX|NR_MONITOR_RX"),
+    End("x}1", "rx_slots=4", "monitor", "NR_MONITOR_RX"),
+    End("x{1", needs="monitor", flags="NR_MONITOR_TX|NR_MONITOR_RX|NR_ZCOPY_MON"),
+    End("vale0:a", needs="vale monitor", flags="NR_MONITOR_RX"),
+)
+#: Addresses of frames: two of programs, a group's, everybody's.
+ADDRESSES = ("1", "2", "3", "ff")
 #: Positions that are none.
 OUTSIDE = (8, 9, 0x7FFFFFFF, 0xFFFFFFFF)
 
@@ -33,8 +64,8 @@ class Rule:
     args: dict[str, Any]
 
 
-def rules(st: Any) -> list[Rule]:
-    """The rules and their weights; ``st`` is hypothesis's module of strategies."""
+def rules(st: Any, ends: Sequence[End]) -> list[Rule]:
+    """The rules and their weights; ``st`` is hypothesis's module of strategies; ``ends`` can be bound."""
     table: list[Rule] = []
 
     def weighted(
@@ -59,13 +90,10 @@ def rules(st: Any) -> list[Rule]:
     def bound(d: Driver) -> bool:
         return bool(d.bound)
 
-    @weighted(
-        2, lambda d: len(d.bound) < len(HANDLES), end=st.sampled_from(sorted(ENDS)), quiet=st.booleans()
-    )
-    def open(d: Driver, end: str, quiet: bool) -> None:
+    @weighted(3, lambda d: len(d.bound) < len(HANDLES), end=st.sampled_from(list(ends)), quiet=st.booleans())
+    def open(d: Driver, end: End, quiet: bool) -> None:
         handle = next(h for h in HANDLES if h not in d.bound)
-        if end != "v0" or d.nic:
-            d.open(handle, end, "flags=NR_NO_TX_POLL" if quiet else "")
+        d.open(handle, end, "NR_NO_TX_POLL" if quiet else "")
 
     @weighted(1, lambda d: len(d.bound) > 2, which=pick)
     def close(d: Driver, which: int) -> None:
@@ -78,6 +106,21 @@ def rules(st: Any) -> list[Rule]:
         free = d.bound[fd].free(tx)
         if free:
             d.do(f"send {fd} {tx} {1 + (count - 1) % free} {length}")
+
+    @weighted(
+        4,
+        bound,
+        which=pick,
+        at=pick,
+        length=st.integers(14, 80),
+        dst=st.sampled_from(ADDRESSES),
+        src=st.sampled_from(ADDRESSES[:2]),
+    )
+    def send_to(d: Driver, which: int, at: int, length: int, dst: str, src: str) -> None:
+        fd = some(d, which)
+        tx = ring(d, fd, "tx", at)
+        if d.bound[fd].free(tx):
+            d.do(f"send {fd} {tx} 1 {length} {dst} {src}")
 
     @weighted(8, bound, which=pick, transmit=st.booleans())
     def sync(d: Driver, which: int, transmit: bool) -> None:
@@ -131,9 +174,9 @@ def rules(st: Any) -> list[Rule]:
         fd = some(d, which)
         d.do(f"set {fd} {ring(d, fd, 'rx' if rx else 'tx', at)} tail={tail}")
 
-    @weighted(1, bound, which=pick, end=st.sampled_from(sorted(ENDS)))
-    def bind_again(d: Driver, which: int, end: str) -> None:
-        d.do(f"reg {some(d, which)} {end}")
+    @weighted(1, bound, which=pick, end=st.sampled_from(list(ends)))
+    def bind_again(d: Driver, which: int, end: End) -> None:
+        d.do(f"reg {some(d, which)} {end.asked()}")
 
     @weighted(2, lambda d: d.wire, length=st.integers(14, 100), fill=st.integers(0, 255))
     def arrive(d: Driver, length: int, fill: int) -> None:

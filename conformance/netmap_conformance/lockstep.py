@@ -4,7 +4,7 @@ The machine knows what an application can know (what it saw in its rings) and dr
 operation from that, good ones more often than bad ones. hypothesis is led towards runs that fire many
 rules of the model (:func:`hypothesis.target`). A failing run is shrunk call by call (:mod:`.shrink`) and
 kept as a trace under ``build/failures``, never as a blob. A machine rule that never fired in a whole
-campaign fails it: such a campaign did not test what it claims.
+campaign fails it, and so does a port that was never bound: such a campaign did not test what it claims.
 
 hypothesis is imported when a campaign starts, not before.
 """
@@ -12,13 +12,13 @@ hypothesis is imported when a campaign starts, not before.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .expressions import ExpressionError
-from .habits import ENDS, rules
+from .habits import ENDS, HANDLES, End, rules
 from .manifest import Manifest
 from .oracle import Finding
 from .runner import BUILD, FAILURES, Runner, run
@@ -30,6 +30,8 @@ from .targets import Target, TargetError
 from .trace import FORMAT, Header, Port, Return, Trace
 
 STEPS = 40
+#: The ends of the pipe that every run begins with.
+_PIPE = [end for end in ENDS if end.port in ("x{1", "x}1") and not end.flags]
 #: A NIC on the environment's wire; pipes are made as they are opened.
 PORTS = [Port(name="v0", tx_slots=8, rx_slots=8)]
 #: Campaigns of this many examples or more must have fired every machine rule.
@@ -70,8 +72,9 @@ class Driver:
         scenario = Trace(header=header, events=[], path=f"random-{seed}")
         self.manifest = manifest
         self.runner = Runner(target, scenario, manifest, None)
-        self.nic = bool(header.ports)
-        self.wire = self.nic and "wire" in target.capabilities()
+        #: What was bound, by name.
+        self.opened: Counter[str] = Counter()
+        self.wire = bool(header.ports) and "wire" in target.capabilities()
         self.bound: dict[str, Bound] = {}
         self._learned = 0
         self._calls: dict[int, str] = {}
@@ -100,14 +103,15 @@ class Driver:
                 self._calls[event.n] = event.fd
         self._learned = len(self.runner.events)
 
-    def open(self, handle: str, end: str, flags: str) -> None:
+    def open(self, handle: str, end: End, flag: str = "") -> None:
         """open, REGISTER and mmap; a REGISTER that is refused is closed again."""
         self.do(f"open {handle}")
-        done = self.do(f"reg {handle} {end} {ENDS[end]} {flags}".strip())
+        done = self.do(f"reg {handle} {end.asked(flag)}")
         if done is None or done.errno:
             self.do(f"close {handle}")
             return
-        self.bound[handle] = Bound(end, int((done.out or {}).get("nr_mem_id", 0)))
+        self.opened[f"open {end.name}"] += 1
+        self.bound[handle] = Bound(end.port, int((done.out or {}).get("nr_mem_id", 0)))
         self.do(f"mmap {handle}")
 
     def close(self, handle: str) -> None:
@@ -115,8 +119,16 @@ class Driver:
         self.do(f"close {handle}")
 
 
-def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Driver], None]) -> Any:
-    """The state machine's class. ``fired`` counts its rules, ``told`` is shown every example at its end.
+def ends(target: Target) -> tuple[End, ...]:
+    """What can be bound on a target."""
+    return tuple(end for end in ENDS if set(end.needs.split()) <= target.capabilities())
+
+
+def machine(
+    make: Callable[[], Driver], can: Sequence[End], fired: Counter[str], told: Callable[[Driver], None]
+) -> Any:
+    """The state machine's class, which binds what it ``can``. ``fired`` counts its rules, ``told`` is shown
+    every example at its end.
 
     hypothesis would draw its rules evenly and leave some out of an example altogether; deep states need
     the frequent ones often, so one rule of the machine draws among ours by weight.
@@ -125,7 +137,7 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
     from hypothesis import target as aim
     from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-    table = rules(st)
+    table = rules(st, can)
     fired.update({r.name: 0 for r in table})
 
     class Application(RuleBasedStateMachine):
@@ -135,12 +147,12 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
             super().__init__()
             self.driver = make()
 
-        def begin(self, nic: bool) -> None:
-            """Most of what can go wrong needs both ends of a pipe."""
-            self.driver.open("A", "x{1", "")
-            self.driver.open("B", "x}1", "")
-            if nic and self.driver.nic:
-                self.driver.open("C", "v0", "")
+        def begin(self, more: list[End]) -> None:
+            """Most of what can go wrong needs both ends of a pipe; a monitor needs what it watches."""
+            plain = [end for end in can if not end.flags]
+            watched = [end for end in plain if any(m.flags and m.port == end.port for m in more)]
+            for handle, end in zip(HANDLES, dict.fromkeys([*_PIPE, *watched, *more]), strict=False):
+                self.driver.open(handle, end)
 
         def step(self, data: Any) -> None:
             """One rule that is ready, by weight."""
@@ -160,7 +172,7 @@ def machine(make: Callable[[], Driver], fired: Counter[str], told: Callable[[Dri
                 told(self.driver)
 
     # Applied as functions: hypothesis's decorators have no types.
-    start: Any = initialize(nic=st.booleans())
+    start: Any = initialize(more=st.lists(st.sampled_from(list(can)), min_size=1, max_size=3, unique=True))
     each: Any = rule(data=st.data())
     Application.begin = start(Application.begin)  # type: ignore[method-assign]
     Application.step = each(Application.step)  # type: ignore[method-assign]
@@ -186,12 +198,15 @@ def campaign(target: Target, manifest: Manifest, examples: int, seed: int, build
 
     def told(driver: Driver) -> None:
         judged = driver.runner.oracle.finish()
+        fired.update(driver.opened)
         entry.rules.update(judged.rules)
         entry.steps += judged.steps
         if driver.runner.stopped:
             last[:] = [driver]
 
-    made = machine(lambda: Driver(target, manifest, seed), fired, told)
+    can = ends(target)
+    fired.update({f"open {end.name}": 0 for end in can})
+    made = machine(lambda: Driver(target, manifest, seed), can, fired, told)
     how = settings(
         max_examples=examples,
         phases=(Phase.generate, Phase.target),

@@ -42,6 +42,31 @@ def test_a_good_target_passes_and_every_rule_of_the_machine_fires(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_target_is_asked_for_what_it_has() -> None:
+    class Small:
+        def capabilities(self) -> frozenset[str]:
+            return frozenset({"pipe", "monitor"})
+
+    found = lockstep.ends(Small())  # type: ignore[arg-type]
+    assert {end.port for end in found if not end.flags} == {"x{1", "x}1", "x{2", "x}2"}
+    assert [end.asked("NR_NO_TX_POLL") for end in found if end.port == "x}1"] == [
+        "x}1 tx_slots=4 rx_slots=8 flags=NR_NO_TX_POLL",
+        "x}1 rx_slots=4 flags=NR_MONITOR_RX|NR_NO_TX_POLL",
+    ]
+    assert len({end.name for end in habits.ENDS}) == len(habits.ENDS)
+
+
+def test_a_port_that_is_never_bound_fails_the_campaign(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nowhere = habits.End("nothere", needs="nic")
+    monkeypatch.setattr(lockstep, "ENDS", (*habits.ENDS, nowhere))
+    target = open_target("reference", REFERENCE)
+    entry = lockstep.campaign(target, REFERENCE, lockstep.ENOUGH, 2, tmp_path)
+    assert entry.verdict == "INCONCLUSIVE"
+    assert entry.reason.endswith("open nothere")
+
+
 def test_a_seed_gives_the_same_campaign(tmp_path: Path) -> None:
     def once() -> tuple[int, Any]:
         target = open_target("reference", REFERENCE)
@@ -77,8 +102,8 @@ def test_a_stall_is_found_too(tmp_path: Path) -> None:
 def test_a_rule_that_never_fires_fails_the_campaign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     original = lockstep.rules
 
-    def with_a_dead_one(st: Any) -> list[habits.Rule]:
-        return [*original(st), habits.Rule("never", 1, lambda d: False, lambda d: None, {})]
+    def with_a_dead_one(st: Any, ends: Any) -> list[habits.Rule]:
+        return [*original(st, ends), habits.Rule("never", 1, lambda d: False, lambda d: None, {})]
 
     monkeypatch.setattr(lockstep, "rules", with_a_dead_one)
     target = open_target("reference", REFERENCE)
