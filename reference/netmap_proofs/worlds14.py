@@ -61,6 +61,7 @@ def _ring(ring: str, peer: str, k: Kring, pipe_tail: int, all_rings: bool) -> di
         (ring, "si_users"): int(all_rings),
         (ring, "intercepted"): False,
         (ring, "forwarded"): False,
+        (ring, "transparent"): False,
         (ring, "busy"): False,
         (ring, "head"): k.rhead,
         (ring, "cur"): k.rcur,

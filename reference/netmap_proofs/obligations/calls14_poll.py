@@ -50,6 +50,7 @@ def _words(name: str, like: Like) -> Words:
         (name, "tail"): tail,
         (name, "flags"): 0,
         (name, "forwarded"): False,
+        (name, "transparent"): False,
     }
 
 

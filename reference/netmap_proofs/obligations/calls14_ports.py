@@ -196,8 +196,8 @@ obligation(
 def host_body(p: Proof, txsync: Make, rxsync: Make) -> None:
     k = flat_kring(p, "k")
     flags, imported = p.u32("flags"), p.integer("imported", 0)
-    some = p.truth("some were forwarded")
-    memory = {(R, "kring"): k, (R, "flags"): flags, (R, "forwarded"): False}
+    some, everywhere = p.truth("some were forwarded"), p.truth("transparent")
+    memory = {(R, "kring"): k, (R, "flags"): flags, (R, "forwarded"): False, (R, "transparent"): everywhere}
     if p.split("direction") == 0:
         done = alone(p, txsync, R, memory=memory, do={"grab": lambda words, args: None})
         got, (grabbed,) = done.memory[R, "kring"], done.done("grab")
@@ -231,7 +231,7 @@ def host_body(p: Proof, txsync: Make, rxsync: Make) -> None:
         p.goal("the rule says whether slots were released", released == (k.hwcur != k.rhead))
         p.goal("the rule says whether any came", (host.RX_DOWN in done.fired) == (imported > 0))
         p.goal("the tail moves by what came", flat_steps(p, k.n, k.hwtail, got.hwtail) == imported)
-        forwards = down and k.hwcur != k.rhead and flags // api14.NR_FORWARD % 2 == 1
+        forwards = down and k.hwcur != k.rhead and (everywhere or flags // api14.NR_FORWARD % 2 == 1)
         passed = done.done("forward-down")
         p.goal("released slots are forwarded when asked for", (len(passed) == 1) == forwards)
         for call in passed:
@@ -244,7 +244,7 @@ def host_body(p: Proof, txsync: Make, rxsync: Make) -> None:
 
 obligation(
     "14.host.sync-calls",
-    clauses=("14.host.tx", "14.host.rx", "14.host.forward", "14.ring.kring-order"),
+    clauses=("14.host.tx", "14.host.rx", "14.host.forward", "14.host.transparent", "14.ring.kring-order"),
     statement="""The sync of a host transmit ring passes everything between hwcur and head up and gives the
     ring back; that of a host receive ring adds the frames that fit, frees what was released and, when asked
     for, forwards it.""",

@@ -57,13 +57,14 @@ def _port(p: Proof, fails: bool) -> Callable[[str, bool], Protocol]:
 def _call(p: Proof, function: Make, fails: bool, force: bool) -> tuple[ring.Kring, ring.UserRing, int, Done]:
     k = flat_kring(p, "k")
     user = ring.UserRing(p.u32("head"), p.u32("cur"), p.u32("tail"))
-    flags = p.u32("flags")
+    flags, everywhere = p.u32("flags"), p.truth("transparent")
     memory = {
         (R, "kring"): k,
         (R, "head"): user.head,
         (R, "cur"): user.cur,
         (R, "tail"): user.tail,
         (R, "flags"): flags,
+        (R, "transparent"): everywhere,
     }
     quiet = {name: lambda words, args: None for name in ("reinit-slots", "forward-up", "port", "stamp")}
     do = {**quiet, "stamp-wanted": lambda words, args: False}
@@ -194,17 +195,26 @@ def rx_body(p: Proof, rxsync_ring: Make) -> None:
     else:
         p.goal("the tail is published", spec.tail_published(done.memory[R, "tail"], got.rtail, got.hwtail))
         p.goal("the order of the kring is kept", flat_order(p, got))
-    forwards = flags // api14.NR_FORWARD % 2 == 1
-    p.goal("forwarded exactly when the ring asks for it", (len(done.done("forward-up")) == 1) == forwards)
+    forwards = done.memory[R, "transparent"] or flags // api14.NR_FORWARD % 2 == 1
+    p.goal(
+        "forwarded exactly when the ring or the parameter asks for it",
+        (len(done.done("forward-up")) == 1) == forwards,
+    )
     p.goal("the system is asked for a stamp, once", done.done("stamp-wanted") == [(R,)])
 
 
 obligation(
     "14.sync.rxsync-call",
-    clauses=("14.sync.rejected", "14.ring.tail-published", "14.ring.reinit-resets", "14.host.forward"),
+    clauses=(
+        "14.sync.rejected",
+        "14.ring.tail-published",
+        "14.ring.reinit-resets",
+        "14.host.forward",
+        "14.host.transparent",
+    ),
     statement="""An rxsync of one ring, as a whole: outside the window the ring is put back first; in any case
     the port syncs once, with positions inside the ring, and the kernel's tail is published when it succeeded.
-    Marked slots are forwarded when the flags ask for it.""",
+    Slots are forwarded when the flags ask for it, or the parameter.""",
     functions=(sync.rxsync_ring,),
     control=Control("the tail is never stored in the shared page", _unless(_is_tail)(sync.rxsync_ring)),
     assumptions="As 14.sync.txsync-call.",

@@ -86,6 +86,7 @@ def forward_body(p: Proof, forward_down: Make) -> None:
     words = {(_TX, "head"): (0, _N), (_TX, "tail"): (0, 1)}
     for k in _RINGS:
         memory = {(_TX, "kring"): k, (_HOST, "kring"): ring.Kring(_N, 0, 2, 2, 2, 2), _WRITTEN: ()}
+        memory[_HOST, "transparent"] = False
         flags = {(_HOST, "slot", i, "flags"): flag for i, flag in enumerate(_FLAGS)}
         scenario = Scenario(
             {"forward": partial(forward_down, _HOST, (_TX,), p.switches, 0, len(_FLAGS))},

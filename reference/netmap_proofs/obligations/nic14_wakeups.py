@@ -30,7 +30,7 @@ def _ring(name: str, k: Kring, all_rings: bool) -> dict[Where, Any]:
     return {
         (name, "kring"): k, (name, "hwofs"): 0, (name, "there"): 0, (name, "announced"): 0,
         (name, "si"): name[:2], (name, "si_users"): int(all_rings), (name, "intercepted"): False,
-        (name, "forwarded"): False, (name, "busy"): False, (name, "flags"): 0,
+        (name, "forwarded"): False, (name, "busy"): False, (name, "flags"): 0, (name, "transparent"): False,
         (name, "head"): k.rhead, (name, "cur"): k.rcur, (name, "tail"): k.rtail,
     }  # fmt: skip
 

@@ -58,7 +58,13 @@ def fetch_body(p: Proof, txsync_ring: Make, rxsync_ring: Make) -> None:
     ):
         scenario = Scenario(
             {"sync": partial(function, "r", _recording_port, True, p.switches)},
-            memory={("r", "kring"): k, ("r", "seen"): 0, ("r", "flags"): 0, **dict.fromkeys(words, 0)},
+            memory={
+                ("r", "kring"): k,
+                ("r", "seen"): 0,
+                ("r", "flags"): 0,
+                ("r", "transparent"): False,
+                **dict.fromkeys(words, 0),
+            },
             adversary=words,
             immediate=IMMEDIATE,
             always={_INSIDE: lambda at: at["r", "seen"] < _N},

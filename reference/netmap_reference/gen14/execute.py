@@ -296,6 +296,7 @@ _DERIVED: dict[str, Callable[[Execution, KringState], Any]] = {
     "si": lambda x, k: f"{k.adapter}:{k.t}",
     "stacked": lambda x, k: x.s.adapters[k.adapter].kind == "monitor",
     "intercepted": lambda x, k: k.t != TX and bool(k.copies),
+    "transparent": lambda x, k: x.s.params.fwd != 0,
 }
 _EFFECTS: dict[type[Effect], Callable[[Execution, Any], Any]] = {
     Fired: Execution._fired,

@@ -64,10 +64,10 @@ INERT_NAMES = frozenset(
     )
 )
 #: Those that change something this model does not have, and the value with which they do not.
-NEUTRAL = {"fwd": 0, "generic_ringsize": 1024, "generic_rings": 1}
+NEUTRAL = {"generic_ringsize": 1024, "generic_rings": 1}
 #: All that the module has; the last ones are only looked at, or belong to tests and other drivers.
 KNOWN = (
-    frozenset({"admode", "no_timestamp", "bridge_batch", "max_bridges"})
+    frozenset({"admode", "no_timestamp", "fwd", "bridge_batch", "max_bridges"})
     | _MEMORY.keys()
     | {f"priv_{name}" for name in _MEMORY}
     | INERT_NAMES
@@ -93,6 +93,8 @@ def set_parameter(s: System, name: str, value: int) -> Result:
         s.params = replace(s.params, admode=value if 0 <= value <= 2 else 0)
     elif name == "no_timestamp":
         s.params = replace(s.params, no_timestamp=value)
+    elif name == "fwd":
+        s.params = replace(s.params, fwd=value)
     elif name == "bridge_batch":
         s.params = replace(s.params, bridge_batch=value)
     elif name == "max_bridges":

@@ -195,9 +195,10 @@ class File:
 class Params:
     """Module parameters, and choices a system makes once: -1 until it has.
 
-    ``admode``: 0 a native driver if there is one, 1 only that, 2 always emulated. ``rejected_ok``: does a
-    sync that rejected a ring succeed? ``stamps``: is every received ring stamped, or only those whose flags
-    ask for it? ``syncs_ready``: does a poll sync rings though the shared page alone says that it is ready?
+    ``admode``: 0 a native driver if there is one, 1 only that, 2 always emulated. ``fwd``: does every receive
+    ring forward? ``rejected_ok``: does a sync that rejected a ring succeed? ``stamps``: is every received
+    ring stamped, or only those whose flags ask for it? ``syncs_ready``: does a poll sync rings though the
+    shared page alone says that it is ready?
 
     Of switches: ``bridge_batch`` slots of a batch, ``max_bridges`` how many there may be. ``long_chains``: do
     packets of more than 64 fragments pass? ``displaces``: does an address take over the entry of another
@@ -210,6 +211,7 @@ class Params:
 
     admode: int = 0
     no_timestamp: int = 0
+    fwd: int = 0
     rejected_ok: int = -1
     stamps: int = -1
     syncs_ready: int = -1

@@ -57,6 +57,7 @@ BUSY = rule("14/sync/busy", clause="14.sync.busy", source=f"{NETMAP_C}:3206-3209
 STOPPED = rule("14/sync/stopped", clause="14.sync.stopped", source=f"{NETMAP_C}:3206-3209")
 TX_REINIT = rule("14/sync/tx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3216-3217")
 RX_REINIT = rule("14/sync/rx/reinit", clause="14.sync.rejected", source=f"{NETMAP_C}:3226-3228")
+TRANSPARENT = rule("14/sync/rx/transparent", clause="14.host.transparent", source=f"{NETMAP_C}:1268-1290")
 STAMPED = rule("14/sync/rx/timestamp", clause="14.sync.timestamp", source=f"{NETMAP_C}:2730-2737,3236")
 
 #: The port's own part of a sync: given a ring and whether it may not be lazy, a protocol that returns "" or
@@ -158,14 +159,26 @@ def txsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str]
     return Synced(error=error)
 
 
+def forwards(ring: str) -> Protocol:
+    """Are slots of a receive ring passed on: does the ring ask for it, or ``fwd`` for all?"""
+    flags = yield ReadUser((ring, "flags"))
+    if flags & api14.NR_FORWARD:
+        return True
+    everywhere: bool = yield ReadKernel((ring, "transparent"))
+    if everywhere:
+        yield Fired(TRANSPARENT)
+        return True
+    return False
+
+
 def rxsync_ring(ring: str, port: PortSync, force: bool, switches: frozenset[str] = CONTRACT) -> Protocol:
     """One receive ring, which the caller has locked. ``force``: look even without an interrupt."""
     accepted = yield from prologue(ring, False, switches)
     if not accepted:
         yield Fired(RX_REINIT)
         yield from reinit(ring, switches)
-    flags = yield ReadUser((ring, "flags"))
-    if flags & api14.NR_FORWARD:
+    wanted = yield from forwards(ring)
+    if wanted:
         yield Do("forward-up", (ring,))
     error = yield from port(ring, force)
     if not error:

@@ -190,3 +190,19 @@ def test_nothing_is_forwarded_unless_the_ring_says_so(both: Any) -> None:
     both.set("A", "rx0", head=1, cur=1)
     both.world.rxsync("A", both.choose)
     assert both.world.frames("v0", "host") == []
+
+
+# --- for all rings (14.host.transparent) ----------------------------------------------------------
+
+
+def test_everything_is_forwarded_both_ways(both: Any) -> None:
+    both.world.sysctl("fwd", 2)
+    both.world.frame("v0", "wire", frame(1), both.choose)
+    both.world.frame("v0", "host", frame(2), both.choose)
+    both.world.rxsync("A", both.choose)
+    for name in ("rx0", "rx1"):
+        both.set("A", name, head=1, cur=1)
+    both.world.rxsync("A", both.choose)
+    assert both.world.frames("v0", "host") == [frame(1)]
+    both.world.txsync("A", both.choose)
+    assert both.world.frames("v0", "wire") == [frame(2)]

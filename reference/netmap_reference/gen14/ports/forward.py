@@ -1,9 +1,9 @@
 """Chapter *forwarding*: slots of a host receive ring that go on to the wire, without the application.
 
-Released slots that are marked NS_FORWARD change places with free slots of the port's transmit rings, which
-are handed over as the application would do it: by moving `head` and `cur` in the shared page. These words are
-the application's, so a ring is only believed as far as a txsync would believe it, and read once. The way up,
-from a hardware receive ring to the host stack, is in :mod:`.host`.
+Released slots that are marked NS_FORWARD (with the parameter `fwd` all of them) change places with free slots
+of the port's transmit rings, which are handed over as the application would do it: by moving `head` and `cur`
+in the shared page. These words are the application's, so a ring is only believed as far as a txsync would
+believe it, and read once. The way up, from a hardware receive ring to the host stack, is in :mod:`.host`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ AS_WRITTEN = frozenset({TRUSTS_RING, LOSES_OFFSET})
 
 DOWN = rule("14/host/forward/down", clause="14.host.forward", source=f"{NETMAP_C}:1303-1347")
 NO_WINDOW = rule("14/host/forward/no-window", clause="14.host.forward", source=f"{NETMAP_C}:1744-1761")
+UNMARKED = rule("14/host/transparent/down", clause="14.host.transparent", source=f"{NETMAP_C}:1325-1327")
 TRUSTED = rule(
     "14/host/forward/trusted",
     clause="14.host.forward",
@@ -66,6 +67,7 @@ def forward_down(
     The frames go out with the next txsync of the ``targets``. Source: netmap_sw_to_nic.
     """
     source: Kring = yield ReadKernel((ring, "kring"))
+    everything: bool = yield ReadKernel((ring, "transparent"))
     i, left, sent = start, count, 0
     for target in targets:
         if not left:
@@ -74,7 +76,11 @@ def forward_down(
         head, room = yield from _room(target, k, switches)
         while left and room:
             flags = yield ReadUser((ring, "slot", i, "flags"))
-            if flags & api14.NS_FORWARD:
+            marked = flags & api14.NS_FORWARD != 0
+            if everything and not marked:
+                yield Fired(UNMARKED)
+                marked = True
+            if marked:
                 yield Do("forward-slot", (ring, i, target, head))
                 head = nm_next(head, k.n - 1)
                 yield WriteUser((target, "cur"), head)

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from netmap_spec.abi import api14
 
 from ...core.choice import Choose
-from ...core.effects import Do, Fired, Protocol, ReadKernel, ReadUser, WriteKernel
+from ...core.effects import Do, Fired, Protocol, ReadKernel, WriteKernel
 from ...core.step import Step, rule
 from .. import bind, memory
 from ..offsets import sent_from, slot_size, stored_at
 from ..ring import CONTRACT, Kring, Slot, advance, distance, nm_next, nm_prev
 from ..state import RX, TX, KringState, System, ring_name
+from ..sync import forwards
 from . import device, wire
 from .forward import Down, forward_down
 
@@ -47,6 +48,7 @@ FORWARD_BACK = rule(
     switch=FIRST_HOST_RING,
 )
 FORWARD_UP = rule("14/host/forward/up", clause="14.host.forward", source=f"{NETMAP_C}:1238-1266")
+UNMARKED = rule("14/host/transparent/up", clause="14.host.transparent", source=f"{NETMAP_C}:1252-1253")
 AS_WRITTEN = frozenset({FIRST_HOST_RING})
 
 
@@ -63,13 +65,14 @@ def host_rxsync_positions(k: Kring, imported: int) -> Step[Kring]:
 
 
 def sync(x: Execution, k: KringState, force: bool) -> Protocol:
-    """The sync of a host ring; only a descriptor bound to all transmit rings has frames forwarded down.
+    """The sync of a host ring; only a descriptor bound to all the port's transmit rings forwards down.
 
     As written (FIRST_HOST_RING) that is so for the first host ring only.
     """
     if k.t == TX:
         return txsync(k.name)
-    down = x.file in x.s.files and x.s.files[x.file].forward_down
+    f = x.s.files.get(x.file)
+    down = f is not None and f.forward_down and f.adapter == k.adapter
     if FIRST_HOST_RING in x.switches and k.index != x.s.adapters[k.adapter].rx_rings:
         down = False
     targets = tuple(ring_name(k.adapter, TX, t) for t in range(x.s.adapters[k.adapter].tx_rings))
@@ -109,8 +112,8 @@ def rxsync(ring: str, down: Down | None) -> Protocol:
     room = k.n - 1 - distance(k.hwcur, k.hwtail, k.n)
     imported = yield Do("host-import", (ring, k.hwtail, room))
     if k.hwcur != k.rhead and down is not None:
-        flags = yield ReadUser((ring, "flags"))
-        if flags & api14.NR_FORWARD:
+        wanted = yield from forwards(ring)
+        if wanted:
             sent = yield from down(k.hwcur, distance(k.hwcur, k.rhead, k.n))
             if sent:
                 yield WriteKernel((ring, "forwarded"), True)
@@ -158,14 +161,18 @@ def host_queue(length: int, size: int, room: int) -> Step[bool]:
     return Step(True, (QUEUED,))
 
 
-def goes_up(slot: Slot, force: bool, buf_size: int) -> Step[bool]:
-    """Does this slot go up to the host? All that make a frame (``force``), or those marked NS_FORWARD."""
-    if not force and not slot.flags & api14.NS_FORWARD:
+def goes_up(slot: Slot, force: bool, everything: bool, buf_size: int) -> Step[bool]:
+    """Does this slot go up to the host? All that make a frame from a host ring (``force``); from others those
+    marked NS_FORWARD, with the parameter ``fwd`` (``everything``) all of them, too."""
+    marked = slot.flags & api14.NS_FORWARD != 0
+    if not force and not everything and not marked:
         return Step(False)
     if slot.len < 14 or slot.len > buf_size:
         return Step(False, (TX_BAD,))
     if force:
         return Step(True, (TX_UP,))
+    if not marked:
+        return Step(True, (UNMARKED,))
     return Step(True, (FORWARD_UP,))
 
 
@@ -179,7 +186,7 @@ def grab(s: System, k: KringState, start: int, count: int, force: bool) -> list[
         slot = memory.read_slot(region, at, i)
         begins = sent_from(k.offset, slot.ptr)
         into = begins.state
-        step = goes_up(slot, force, a.buf_size - into)
+        step = goes_up(slot, force, s.params.fwd != 0, a.buf_size - into)
         fired.extend(step.fired)
         if step.state:
             fired.extend(begins.fired)

@@ -75,7 +75,7 @@ def forward_up(s: System, k: KringState, switches: frozenset[str], fired: list[s
     i = k.pos.hwcur
     while i != k.pos.rhead:
         slot = memory.read_slot(s.regions[a.id], bind.ring_at(s, k), i)
-        marked = slot.flags & api14.NS_FORWARD and 14 <= slot.len <= a.buf_size
+        marked = (slot.flags & api14.NS_FORWARD or s.params.fwd) and 14 <= slot.len <= a.buf_size
         if marked and not k.host and s.adapters[k.adapter].host_rings and monitor.FORWARDS in switches:
             fired.append(monitor.FORWARDED)
             raise Faulted("netmap.c:1259, LINUX/bsd_glue.h:247-254")
