@@ -119,6 +119,11 @@ _FORGOTTEN = (
         "the arrays of CSB mode stay with the descriptor",
     ),
     (
+        "ringid", "F14-022", bind.RINGID_STICKS, ("14.register.failure",),
+        "REGISTER v0 ALL_NIC, alone",
+        "the rings that a request chose stay with its descriptor",
+    ),
+    (
         "monitor-number", "F14-107", monitor_ends.NUMBER_SKIPPED, ("14.monitor.name",),
         "REGISTER a copy monitor",
         "a monitor that was not made has used up a number",

@@ -42,7 +42,9 @@ SHARED = rule("14/bind/krings_get/bound", clause="14.register.exclusive", source
 
 #: The netmap_if of a request that fails late names the extra buffers of its last owner.
 STALE_HEAD = "14.stale-bufs-head"
-AS_WRITTEN = frozenset({STALE_HEAD})
+#: The rings that a failed request chose stay with its descriptor.
+RINGID_STICKS = "14.ringid-sticks"
+AS_WRITTEN = frozenset({STALE_HEAD, RINGID_STICKS})
 
 STALE_FREED = rule(
     "14/bind/if_delete/stale-chain",

@@ -265,7 +265,7 @@ class Execution:
         return host.host_import(self.s, k, start, room, self.switches, self.fired)
 
     def _do_forward_ring(self, target: str) -> Kring:
-        return forward.target_ring(self.s.krings[target])
+        return forward.target_ring(self.s.krings[target], self.switches, self.fired)
 
     def _do_forward_slot(self, ring: str, i: int, target: str, at: int) -> None:
         source, out = self.s.krings[ring], self.s.krings[target]

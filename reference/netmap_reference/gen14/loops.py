@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.effects import run
 from ..core.step import Step, rule
-from . import csb, failure, kloop, options, requests
+from . import bind, csb, failure, kloop, options, requests
 from .bind import Refused
 from .csb import Array, Entry
 from .failure import point
@@ -37,6 +37,13 @@ POLL_FAULT = rule(
     clause="14.failure.errno",
     source=f"{kloop.KLOOP_C}:708-718",
     switch=POLL_UNCHECKED,
+)
+
+RINGS_LEFT = rule(
+    "14/csb/enable/rings-left",
+    clause="14.csb.enable-bound",
+    source=f"{csb.NETMAP_C}:2158-2164,2211-2214",
+    switch=bind.RINGID_STICKS,
 )
 
 #: What ``csbset`` calls the words an application stores.
@@ -74,20 +81,13 @@ def csb_option(ctx: Ctl, option: Option) -> None:
     if not f.adapter:
         if csb.ENABLE_UNBOUND in ctx.switches:
             ctx.fired.append(csb.UNBOUND_OK)
+            _enable_left(ctx, f, body)
             return
         ctx.fired.append(csb.UNBOUND)
         raise Refused("ENXIO")
     bound = rings(f)
-    enough = int(body.get("entries", 0)) >= len(bound)
-    atok, ktoa = (
-        Array(int(body.get(f"{a}_ofs", 0)) % csb.ENTRY, enough and not body.get(f"{a}_bad", 0))
-        for a in ("atok", "ktoa")
-    )
-    if not _take(ctx, csb.csb_check(ctx.file in s.loops, len(bound), f.exclusive, atok, ktoa)):
+    if not _begins(ctx, f, body):
         return
-    for _ in (atok, ktoa):
-        failure.may_fail(s, csb.COPY, ctx.fired)
-        failure.may_fail(s, csb.TOUCH, ctx.fired)
     entries: list[Entry] = []
     for ring in bound:
         step = csb.csb_init(s.krings[ring].pos)
@@ -96,6 +96,29 @@ def csb_option(ctx: Ctl, option: Option) -> None:
     old = s.csbs.get(ctx.file)
     s.csbs[ctx.file] = Csb(tuple(entries), (0,) * len(bound), tuple(s.krings[ring].pos for ring in bound))
     failure.undo(s, "csb.mode", lambda: _back(s, ctx.file, old), csb.SURVIVES_FAILURE, csb.SURVIVED, True)
+
+
+def _begins(ctx: Ctl, f: File, body: Mapping[str, Any]) -> bool:
+    """Do these arrays suffice for the rings of a descriptor? Not when it has none. Raises Refused."""
+    bound = rings(f)
+    enough = int(body.get("entries", 0)) >= len(bound)
+    atok, ktoa = (
+        Array(int(body.get(f"{a}_ofs", 0)) % csb.ENTRY, enough and not body.get(f"{a}_bad", 0))
+        for a in ("atok", "ktoa")
+    )
+    if not _take(ctx, csb.csb_check(ctx.file in ctx.s.loops, len(bound), f.exclusive, atok, ktoa)):
+        return False
+    for _ in (atok, ktoa):
+        failure.may_fail(ctx.s, csb.COPY, ctx.fired)
+        failure.may_fail(ctx.s, csb.TOUCH, ctx.fired)
+    return True
+
+
+def _enable_left(ctx: Ctl, f: File, body: Mapping[str, Any]) -> None:
+    """What CSB_ENABLE does without a port: as written (RINGID_STICKS) it looks for rings that are left."""
+    if bind.RINGID_STICKS in ctx.switches and _begins(ctx, f, body):
+        ctx.fired.append(RINGS_LEFT)
+        raise failure.Faulted("netmap.c:2211-2214")
 
 
 def _back(s: System, file: int, old: Csb | None) -> None:

@@ -30,6 +30,18 @@ _BOUND = "14.register.once"
 BOUND_TWICE = rule("14/register/already-bound", clause=_BOUND, source=f"{NETMAP_C}:2807-2810")
 BOUND = rule("14/register/bound", clause="14.register.result", source=f"{NETMAP_C}:2872-2916")
 NOTHING_LEFT = rule("14/register/refused", clause="14.register.failure", source=f"{NETMAP_C}:2692-2708")
+RINGID_LEFT = rule(
+    "14/register/rings-left",
+    clause="14.register.failure",
+    source=f"{NETMAP_C}:2020-2025,2692-2708",
+    switch=bind.RINGID_STICKS,
+)
+FORWARD_LEFT = rule(
+    "14/register/forward-left",
+    clause="14.register.failure",
+    source=f"{NETMAP_C}:1978-1981,2028-2041",
+    switch=bind.RINGID_STICKS,
+)
 SHAPE = ("tx_slots", "rx_slots", "tx_rings", "rx_rings", "host_tx_rings", "host_rx_rings")
 MEM_ID = rule("14/register/mem-id/unknown", clause="14.memory.ids", source=f"{NETMAP_C}:2826-2837")
 
@@ -86,9 +98,16 @@ def adapter_get(s: System, name: str) -> None:
 
 
 def _unbind(ctx: Ctl) -> None:
-    """Undo :func:`bind_file` and what was done to the bound descriptor since (netmap_do_unregif)."""
+    """Undo :func:`bind_file` and what was done to the bound descriptor since (netmap_do_unregif).
+
+    As written (RINGID_STICKS) it may still forward into transmit rings if it had all of them.
+    """
     unregister(ctx.s, ctx.file, ctx.fired, ctx.switches)
-    ctx.s.files[ctx.file] = File()
+    left = File()
+    if bind.RINGID_STICKS in ctx.switches and ctx.s.files[ctx.file].forward_down:
+        ctx.fired.append(FORWARD_LEFT)
+        left = File(forward_down=True)
+    ctx.s.files[ctx.file] = left
 
 
 # --- binding the file -------------------------------------------------------------------------
@@ -119,6 +138,8 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
         rx_poll=req.has(api14.NR_DO_RX_POLL),
         forward_down=step.state.tx[0] == 0 and step.state.tx[1] >= na.tx_rings,
     )
+    if ctx.file in s.files:
+        f = _choose(s, ctx.file, f)
     many = {t: f.range(t)[1] - f.range(t)[0] > 1 for t in DIRECTIONS}
     f = replace(f, selinfo=(_selinfo(f, RX, many), _selinfo(f, TX, many)))
     first = na.fds == 0
@@ -139,6 +160,23 @@ def bind_file(ctx: Ctl, name: str, req: Request) -> File:
     na = s.adapters[name]
     users = (na.si_users[0] + many[RX], na.si_users[1] + many[TX])
     s.adapters[name] = replace(na, fds=na.fds + 1, si_users=users)
+    return f
+
+
+def _choose(s: System, file: int, f: File) -> File:
+    """A descriptor has its rings before it is bound to them, and gives them up if it is not bound after all.
+
+    As written (RINGID_STICKS) it does not, and may forward into transmit rings if it ever had all of them.
+    The kernel's own descriptor of an attachment is not there yet.
+    """
+    before = s.files[file]
+    f = replace(f, forward_down=f.forward_down or before.forward_down)
+    s.files[file] = replace(f, adapter="")
+
+    def give_up() -> None:
+        s.files[file] = before
+
+    failure.undo(s, "register.rings", give_up, bind.RINGID_STICKS, RINGID_LEFT)
     return f
 
 

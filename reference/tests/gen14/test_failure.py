@@ -118,6 +118,7 @@ def test_what_each_error_path_of_the_code_forgets() -> None:
         ("14.pipe-leaks-memory", "REGISTER x{1, made with its parent"),
         ("14.pipe-needed-sticks", "REGISTER x{1, another ring"),
         ("14.copyout-after-the-fact", "REGISTER v0 ALL_NIC, alone"),
+        ("14.ringid-sticks", "REGISTER x}1, the other end open"),
         ("14.vale-attach-loses-rings", "VALE_ATTACH v0 NIC_SW, beside others"),
         ("14.vale-attach-keeps-interface", "VALE_ATTACH v0 ALL_NIC, alone"),
     ):
@@ -128,6 +129,7 @@ def test_what_each_error_path_of_the_code_forgets() -> None:
     assert shown["14.pipe-leaks-memory"] >= {"allocators", "regions"}
     assert "krings" in shown["14.pipe-needed-sticks"]
     assert "files" in shown["14.copyout-after-the-fact"]
+    assert shown["14.ringid-sticks"] == {"files"}
     assert shown["14.vale-attach-loses-rings"] >= {"allocators"}
     assert shown["14.vale-attach-keeps-interface"] == {"kept"}
 
@@ -159,6 +161,43 @@ def test_a_late_failure_frees_no_chain(switch: str) -> None:
     w.fail("nic.register")
     assert w.register("A", {"name": "m0"}, eager).outcome.detail == "ENOMEM"
     assert (head in w.system().allocators[1].buf_pool.used) is (switch == "")
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+@pytest.mark.parametrize("entries", [2, 1, 0])
+def test_a_failed_register_leaves_no_rings_for_a_csb(exclusive: bool, entries: int) -> None:
+    """14.csb.enable-bound, deviation 14.ringid-sticks: what CSB_ENABLE does follows from the rings left."""
+    seen = []
+    for switches in (readings.CONTRACT, readings.AS_WRITTEN):
+        w = World(situations.PORTS, switches)
+        for fd in "AB":
+            w.open(fd)
+        ring = {"name": "x{1", "tx_slots": 8, "rx_slots": 8}
+        assert w.register("A", ring | ({} if exclusive else {"flags": "NR_EXCLUSIVE"}), eager).outcome.ok
+        failed = w.register("B", ring | ({"flags": "NR_EXCLUSIVE"} if exclusive else {}), eager)
+        assert failed.outcome.detail == "EBUSY"
+        arrays = {"options": [{"type": "CSB", "entries": entries}]}
+        seen.append(w.ctl("B", "CSB_ENABLE", arrays, eager).outcome)
+    contract, written = seen
+    assert contract.detail == "ENXIO"
+    if not exclusive:
+        assert written.detail == "EINVAL"
+    elif entries < 2:
+        assert written.detail == "EFAULT"
+    else:
+        assert written.kind == "FAULT"
+
+
+def test_a_register_that_succeeds_chooses_anew() -> None:
+    """14.register.failure: as written too, what a failed request left is gone with the next one."""
+    w = World(situations.PORTS, readings.AS_WRITTEN)
+    for fd in "AB":
+        w.open(fd)
+    assert w.register("A", {"name": "x{1"}, eager).outcome.ok
+    assert not w.register("B", {"name": "x{1", "flags": "NR_EXCLUSIVE"}, eager).outcome.ok
+    assert w.register("B", {"name": "v0", "mode": "ONE_NIC", "ringid": 1}, eager).outcome.ok
+    f = w.system().files[w.system().holders["main", "B"]]
+    assert (f.tx, f.rx, f.exclusive) == ((1, 2), (1, 2), False)
 
 
 def test_a_plan_is_for_one_request() -> None:

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from netmap_reference.gen14 import poll
+from netmap_reference.gen14 import poll, readings
 from netmap_reference.gen14.ports import forward, host
 from netmap_reference.gen14.ring import Kring
 from netmap_reference.gen14.world import PortConfig
@@ -181,6 +181,25 @@ def test_frames_are_forwarded_up_to_the_kernels_tail(both: Any) -> None:
     both.set("A", "tx0", tail=0)
     both.world.rxsync("A", both.choose)
     assert out.buf_idx != buf_idx
+
+
+@pytest.mark.parametrize("switches", [readings.CONTRACT, readings.AS_WRITTEN], ids=["contract", "written"])
+@pytest.mark.parametrize("others", [True, False], ids=["others have the rings", "nobody has them"])
+def test_a_register_of_all_rings_that_failed_lets_nobody_forward(
+    bench: Callable[..., Any], switches: frozenset[str], others: bool
+) -> None:
+    """14.host.forward, deviation 14.ringid-sticks: into somebody's ring, or into one that was not made."""
+    b = bench(PORT, switches=switches)
+    assert b.try_bind("A", "v0", options=[{"type": 99}]).outcome.detail == "EOPNOTSUPP"
+    b.bind("N", "v0")
+    assert b.world.register("A", {"name": "v0", "mode": "SW"}, b.choose).outcome.ok
+    host_frame_to_forward(b)
+    if not others:
+        b.close("N")
+    result = b.world.rxsync("A", b.choose)
+    assert result.outcome.kind == ("FAULT" if switches and not others else "OK")
+    if others:
+        assert b.words("N", "tx0")[0] == (1 if switches else 0)
 
 
 def test_nothing_is_forwarded_unless_the_ring_says_so(both: Any) -> None:

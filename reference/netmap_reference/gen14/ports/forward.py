@@ -38,6 +38,12 @@ TRUSTED = rule(
     source=f"{NETMAP_C}:1320-1331",
     switch=TRUSTS_RING,
 )
+UNMADE = rule(
+    "14/host/forward/ring-not-made",
+    clause="14.host.forward",
+    source=f"{NETMAP_C}:1314-1321",
+    switch=bind.RINGID_STICKS,
+)
 OFFSET_LOST = rule(
     "14/host/forward/offset-lost",
     clause="14.offsets.forwarded",
@@ -115,13 +121,15 @@ def _room(target: str, k: Kring, switches: frozenset[str]) -> Protocol:
 # --- what the effects do ----------------------------------------------------------------------
 
 
-def target_ring(k: KringState) -> Kring:
+def target_ring(k: KringState, switches: frozenset[str], fired: list[str]) -> Kring:
     """The positions of a transmit ring that frames may be forwarded to.
 
-    One that is not there can only be asked about when the descriptor is not bound to all of them.
+    One that was not made is asked about only as written (RINGID_STICKS): by a descriptor that has the right
+    to forward from a request that failed.
     """
-    if k.ring < 0:
-        raise bind.Faulted("netmap.c:1316-1320")
+    if bind.RINGID_STICKS in switches and k.ring < 0:
+        fired.append(UNMADE)
+        raise bind.Faulted("netmap.c:1314-1321")
     return k.pos
 
 
