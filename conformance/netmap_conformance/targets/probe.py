@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .device import DeviceTarget
 
 
+#: A pair of eventfds for each of two rings.
+EVENTFDS = {"type": "SYNC_KLOOP_EVENTFDS", "entries": 2, "size": 40}
 #: Capabilities that one REGISTER shows: the port that must be open first, if any, and what is asked for.
 REGISTERS: dict[str, tuple[str, dict[str, Any]]] = {
     "pipe": ("", {"name": "probe{1"}),
@@ -70,6 +72,7 @@ def probe(target: DeviceTarget) -> frozenset[str]:
             found |= {"dup"} if synced is not None and not synced.errno else set()
     if "csb" in found:
         found |= {"kloop"} if _loops(target, header) else set()
+        found |= {"eventfds"} if _loops(target, header, EVENTFDS) else set()
     if "faults" in target.manifest.capabilities:
         # Only of those that say so: any other may die of it.
         target.start(header)
@@ -87,12 +90,12 @@ def probe(target: DeviceTarget) -> frozenset[str]:
     return frozenset(found)
 
 
-def _loops(target: DeviceTarget, header: Header) -> bool:
-    """Does a sync-kloop run until it is told to stop?"""
+def _loops(target: DeviceTarget, header: Header, *options: dict[str, Any]) -> bool:
+    """Does a sync-kloop, started with these options, run until it is told to stop?"""
     target.start(header)
     target.call(Call(n=1, op="open", fd="P"))
     target.call(Call(n=2, op="register", fd="P", args=REGISTERS["csb"][1]))
-    start = {"request": "SYNC_KLOOP_START", "sleep_us": 100}
+    start = {"request": "SYNC_KLOOP_START", "sleep_us": 100, "options": list(options)}
     asleep = target.call(Call(n=3, op="ctl", fd="P", actor="K", args=start)) is None
     target.call(Call(n=4, op="ctl", fd="P", args={"request": "SYNC_KLOOP_STOP"}))
     target.call(Call(n=5, op="join", args={"actor": "K"}))

@@ -32,7 +32,9 @@ STOP_REMEMBERED = "14.kloop-stop-remembered"
 DIRECT_ALONE = "14.kloop-direct-without-eventfds"
 #: Nothing keeps the load of appl_need_kick behind the store of hwtail.
 IRQ_UNORDERED = "14.kloop-irq-unordered"
-AS_WRITTEN = frozenset({STOP_REMEMBERED, DIRECT_ALONE, IRQ_UNORDERED})
+#: Where there are no eventfds a START that asks for them succeeds without a loop.
+EVENTFDS_SUCCEED = "14.kloop-eventfds-succeed"
+AS_WRITTEN = frozenset({STOP_REMEMBERED, DIRECT_ALONE, IRQ_UNORDERED, EVENTFDS_SUCCEED})
 
 #: Longest sleep of a loop, microseconds.
 MAX_SLEEP_US = 1_000_000
@@ -59,6 +61,12 @@ MODE_IDLE = rule(
 EVENTFDS_COUNT = rule("14/kloop/eventfds/count", clause="14.kloop.eventfds", source=f"{KLOOP_C}:678-686")
 EVENTFDS_ALL = rule("14/kloop/eventfds/all", clause="14.kloop.eventfds", source=f"{KLOOP_C}:691-699")
 EVENTFDS_SOME = rule("14/kloop/eventfds/some", clause="14.kloop.eventfds", source=f"{KLOOP_C}:691-699")
+EVENTFDS_MISSING = rule(
+    "14/kloop/eventfds/missing",
+    clause="14.kloop.eventfds",
+    source=f"{KLOOP_C}:818-821",
+    switch=EVENTFDS_SUCCEED,
+)
 EVENTFDS_DIRECT = rule("14/kloop/eventfds/direct", clause="14.kloop.mode", source=f"{KLOOP_C}:701-706")
 EVENTFDS_NONE = rule("14/kloop/eventfds/none", clause="14.kloop.eventfds", source=f"{KLOOP_C}:589,861-864")
 STOP_UNBOUND = rule("14/kloop/stop/unbound", clause="14.kloop.stop", source=f"{KLOOP_C}:925-933")
@@ -159,13 +167,18 @@ def mode_check(
     return Step(Direct())
 
 
-def eventfds_check(entries: int, rings: int, all_kicks: bool, direct: bool) -> Step[bool]:
+def eventfds_check(
+    entries: int, rings: int, all_kicks: bool, direct: bool, switches: frozenset[str] = CONTRACT
+) -> Step[bool]:
     """The SYNC_KLOOP_EVENTFDS option; the state: does the loop sleep for a time (busy wait)?
 
-    EINVAL when there is not one entry for each ring, and when a direct mode lacks an ioeventfd.
+    EINVAL when there is not one entry for each ring, and when a direct mode lacks an ioeventfd. The model is
+    of a system that has eventfds; as written (EVENTFDS_SUCCEED) of one that has none: EOPNOTSUPP.
     """
     if entries != rings:
         return Step(True, (EVENTFDS_COUNT,), errno("EINVAL"))
+    if EVENTFDS_SUCCEED in switches:
+        return Step(False, (EVENTFDS_MISSING,), errno("EOPNOTSUPP"))
     if all_kicks:
         return Step(False, (EVENTFDS_ALL,))
     if direct:

@@ -153,7 +153,7 @@ def eventfds_option(ctx: Ctl, option: Option) -> None:
     count, bound = int(body.get("entries", 0)), len(rings(ctx.s.files[ctx.file]))
     all_kicks = int(body.get("nokick", 0)) % (1 << count) == 0
     direct = loop.direct_tx or loop.direct_rx
-    busy_wait = _take(ctx, kloop.eventfds_check(count, bound, all_kicks, direct))
+    busy_wait = _take(ctx, kloop.eventfds_check(count, bound, all_kicks, direct, ctx.switches))
     _poll_entries(ctx)
     for _ in range(bound):
         failure.may_fail(ctx.s, EVENTFD, ctx.fired)
@@ -181,7 +181,15 @@ def start(ctx: Ctl) -> Result:
     failure.undo(s, "kloop.running", lambda: _ended(s, file), own=True)
     failure.may_fail(s, kloop.ARGS, ctx.fired)
     options.apply(ctx, "SYNC_KLOOP_MODE")
-    if not options.apply(ctx, "SYNC_KLOOP_EVENTFDS"):
+    try:
+        asked = options.apply(ctx, "SYNC_KLOOP_EVENTFDS")
+    except Refused as refused:
+        if refused.name != "EOPNOTSUPP":
+            raise
+        # As written it is the option's status alone that tells.
+        del s.loops[file]
+        return Result()
+    if not asked:
         s.loops[file] = replace(s.loops[file], busy_wait=True)
         ctx.fired.append(kloop.EVENTFDS_NONE)
     if file in s.stops:

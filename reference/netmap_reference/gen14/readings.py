@@ -44,7 +44,7 @@ from .ports import (
 
 CONTRACT: frozenset[str] = frozenset()
 #: Deviations of the code that is compiled for FreeBSD alone. The recordings are of Linux.
-FREEBSD_ONLY: frozenset[str] = frozenset({poll.READY_WITHOUT_RINGS})
+FREEBSD_ONLY: frozenset[str] = frozenset({poll.READY_WITHOUT_RINGS, kloop.EVENTFDS_SUCCEED})
 AS_WRITTEN: frozenset[str] = (
     requests.AS_WRITTEN
     | words.AS_WRITTEN
