@@ -20,6 +20,7 @@ from ..explorer import Scenario, explored, one_value
 from ..explorer.scenario import Memory
 from ..invariants import flat_kring, flat_steps
 from ..obligation import Control, obligation
+from ..schemas import alone
 
 Make = Callable[..., Protocol]
 
@@ -162,3 +163,62 @@ _forward(
     finding="F14-038",
     refutes={_OWN, _ONE_VALUE},
 )(forward_body)
+
+
+# --- loops ----------------------------------------------------------------------------------------------
+
+_NOTHING = "a loop forwards nothing"
+_ALL = "if anything goes on, it is what was released"
+
+
+def loop_body(p: Proof, loop_down: Make) -> None:
+    def down(start: int, count: int) -> Protocol:
+        return (yield Do("forward-down", (start, count)))
+
+    start, count = p.integer("start", 0), p.integer("count", 1)
+    flags, bound = p.u32("sync_flags"), p.split("bound to all transmit rings") == 1
+    memory = {(_HOST, "atok", "sync_flags"): flags}
+    arguments = (_HOST, bound, down, p.switches, start, count)
+    done = alone(p, loop_down, *arguments, memory=memory, do={"forward-down": lambda words, args: args[1]})
+    p.goal(_NOTHING, done.done("forward-down") == [], done.result == 0)
+    for call in done.done("forward-down"):
+        p.goal(_ALL, call[0] == start, call[1] == count)
+
+
+_loop = partial(
+    obligation,
+    clauses=("14.kloop.no-forwarding",),
+    functions=(forward.loop_down,),
+    assumptions="sync_flags is any u32; the descriptor is bound to all transmit rings, or is not.",
+)
+
+_loop(
+    "14.kloop.forwards-nothing",
+    statement="""Whatever an application stores in sync_flags, and whichever rings it is bound to, a loop has
+    no frame of the host forwarded.""",
+    control=Control(
+        "a loop forwards for who is bound to all transmit rings",
+        lambda ring, bound, down, switches, start, count: (
+            down(start, count) if bound else forward.loop_down(ring, bound, down, switches, start, count)
+        ),
+        goal=_NOTHING,
+    ),
+    rules=(forward.LOOP_PASSES_NOTHING,),
+)(loop_body)
+
+
+_loop(
+    "14.kloop.forwards-nothing.as-written",
+    statement="""As 14.kloop.forwards-nothing: with bit 4 of sync_flags the loop forwards, bound or not.""",
+    control=Control(
+        "as written, and the first slot is left out",
+        lambda ring, bound, down, switches, start, count: forward.loop_down(
+            ring, bound, down, switches, start + 1, count
+        ),
+        goal=_ALL,
+    ),
+    switches={forward.LOOP_TRUSTS},
+    rules=(forward.LOOP_TRUSTED,),
+    finding="F14-039",
+    refutes={_NOTHING},
+)(loop_body)

@@ -153,9 +153,7 @@ def mark(s: System) -> int:
     return len(s.request.undo)
 
 
-def unwind(
-    s: System, fired: list[str], switches: frozenset[str], to: int = 0, staying: str = ""
-) -> None:
+def unwind(s: System, fired: list[str], switches: frozenset[str], to: int = 0, staying: str = "") -> None:
     """Take back every step since ``to``, the last one first. Those called ``staying`` are left for when the
     request fails after all."""
     left: list[Undo] = []

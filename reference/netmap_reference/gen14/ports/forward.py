@@ -22,12 +22,16 @@ from ..ring import CONTRACT, Kring, Slot, between, distance, nm_next
 from ..state import KringState, System
 
 NETMAP_C = "luigirizzo/netmap:sys/dev/netmap/netmap.c@89607e14"
+KLOOP_C = "luigirizzo/netmap:sys/dev/netmap/netmap_kloop.c@89607e14"
 
 #: A transmit ring is believed whatever its page says: `head` is an index, `tail` the end.
 TRUSTS_RING = "14.forward-trusts-ring"
 #: A frame that is forwarded to a transmit ring is sent from where that ring's slot says.
 LOSES_OFFSET = "14.forward-loses-offset"
-AS_WRITTEN = frozenset({TRUSTS_RING, LOSES_OFFSET})
+#: A loop forwards down for whoever stores this bit of his into `sync_flags`.
+LOOP_TRUSTS = "14.kloop-trusts-sync-flags"
+CAN_FORWARD_DOWN = 4
+AS_WRITTEN = frozenset({TRUSTS_RING, LOSES_OFFSET, LOOP_TRUSTS})
 
 DOWN = rule("14/host/forward/down", clause="14.host.forward", source=f"{NETMAP_C}:1303-1347")
 NO_WINDOW = rule("14/host/forward/no-window", clause="14.host.forward", source=f"{NETMAP_C}:1744-1761")
@@ -49,6 +53,16 @@ OFFSET_LOST = rule(
     clause="14.offsets.forwarded",
     source=f"{NETMAP_C}:1329-1342",
     switch=LOSES_OFFSET,
+)
+
+LOOP_PASSES_NOTHING = rule(
+    "14/kloop/forward/nothing", clause="14.kloop.no-forwarding", source=f"{KLOOP_C}:348-370"
+)
+LOOP_TRUSTED = rule(
+    "14/kloop/forward/trusted",
+    clause="14.kloop.no-forwarding",
+    source=f"{KLOOP_C}:95-110,359-363",
+    switch=LOOP_TRUSTS,
 )
 
 #: Forwards ``count`` slots of a host receive ring from ``start`` on; its result is how many found room.
@@ -116,6 +130,28 @@ def _room(target: str, k: Kring, switches: frozenset[str]) -> Protocol:
     for fired in step.fired:
         yield Fired(fired)
     return head, step.state
+
+
+def loop_down(
+    ring: str, bound: bool, down: Down, switches: frozenset[str], start: int, count: int
+) -> Protocol:
+    """``down`` as a loop does it: not at all, though the descriptor is ``bound`` to all transmit rings.
+
+    As written (LOOP_TRUSTS) a bit of ``sync_flags``, which tells a sync what the descriptor may do, is taken
+    from the application, bound or not.
+    """
+    forwards = bound
+    if LOOP_TRUSTS in switches:
+        flags = yield ReadUser((ring, "atok", "sync_flags"))
+        forwards = flags // CAN_FORWARD_DOWN % 2 == 1
+        if forwards:
+            yield Fired(LOOP_TRUSTED)
+    elif bound:
+        yield Fired(LOOP_PASSES_NOTHING)
+        forwards = False
+    if not forwards:
+        return 0
+    return (yield from down(start, count))
 
 
 # --- what the effects do ----------------------------------------------------------------------

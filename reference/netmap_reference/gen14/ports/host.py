@@ -24,7 +24,7 @@ from ..ring import CONTRACT, Kring, Slot, advance, distance, nm_next, nm_prev
 from ..state import RX, TX, KringState, System, ring_name
 from ..sync import forwards
 from . import device, wire
-from .forward import Down, forward_down
+from .forward import Down, forward_down, loop_down
 
 if TYPE_CHECKING:
     from ..execute import Execution
@@ -73,10 +73,12 @@ def sync(x: Execution, k: KringState, force: bool) -> Protocol:
         return txsync(k.name)
     f = x.s.files.get(x.file)
     down = f is not None and f.forward_down and f.adapter == k.adapter
-    if FIRST_HOST_RING in x.switches and k.index != x.s.adapters[k.adapter].rx_rings:
-        down = False
+    second = FIRST_HOST_RING in x.switches and k.index != x.s.adapters[k.adapter].rx_rings
     targets = tuple(ring_name(k.adapter, TX, t) for t in range(x.s.adapters[k.adapter].tx_rings))
-    return rxsync(k.name, partial(forward_down, k.name, targets, x.switches) if down else None)
+    passed = partial(forward_down, k.name, targets, x.switches)
+    if x.file in x.s.csbs and not second:
+        return rxsync(k.name, partial(loop_down, k.name, down, passed, x.switches))
+    return rxsync(k.name, passed if down and not second else None)
 
 
 def forward_up(s: System, k: KringState, switches: frozenset[str]) -> list[str]:
