@@ -38,6 +38,11 @@ AS_WRITTEN = frozenset(
 )
 
 UNSUPPORTED = rule("14/offsets/bind/unsupported", clause="14.offsets.ports", source=f"{NETMAP_C}:2308-2314")
+ATTACHED = rule(
+    "14/offsets/bind/attached",
+    clause="14.offsets.ports",
+    source="luigirizzo/netmap:sys/dev/netmap/netmap_bdg.c@89607e14:1688-1696",
+)
 MASKED = rule("14/offsets/bind/mask", clause="14.offsets.ring-fields", source=f"{NETMAP_C}:2386-2391")
 WRITTEN = rule("14/offsets/bind/initial", clause="14.offsets.initial", source=f"{NETMAP_C}:2393-2406")
 IN_USE = rule("14/offsets/bind/initial-in-use", clause="14.offsets.initial", source=f"{NETMAP_C}:2396-2400")
@@ -56,15 +61,19 @@ STUCK = rule(
 )
 
 
-@options.handles("OFFSETS", "REGISTER")
+@options.handles("OFFSETS", "REGISTER", "VALE_ATTACH")
 def ask(ctx: Ctl, option: Option) -> Mapping[str, int]:
     """Agree on offsets for every ring that is being bound, receive rings first. Source: netmap_offsets_init.
 
-    Returns what is in effect. EOPNOTSUPP for a port without offsets, EINVAL for numbers that make no sense,
-    EBUSY for more than was agreed on before.
+    Returns what is in effect. EOPNOTSUPP for a port without offsets, as is what stands in for an interface on
+    a switch, whatever the interface has; EINVAL for numbers that make no sense, EBUSY for more than was
+    agreed on before.
     """
     s, f, fired = ctx.s, ctx.binding, ctx.fired
     na = s.adapters[f.adapter]
+    if ctx.request == "VALE_ATTACH":
+        fired.append(ATTACHED)
+        raise Refused("EOPNOTSUPP")
     if not ops(na).offsets(s, na):
         fired.append(UNSUPPORTED)
         raise Refused("EOPNOTSUPP")

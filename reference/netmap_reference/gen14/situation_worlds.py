@@ -16,6 +16,9 @@ PORTS = (
     PortConfig("p1", tx_slots=8, rx_slots=8, peer="p0", driver="veth"),
 )
 
+#: An option that no request takes: it is copied in, marked, and copied out.
+NOBODYS = [{"type": 99}]
+
 
 def world(*registered: dict[str, Any]) -> Callable[[], World]:
     """A world with these REGISTERs done, on descriptors A, B, …, and X open for the request."""

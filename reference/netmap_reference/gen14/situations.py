@@ -13,8 +13,8 @@ from typing import Any
 from ..core.choice import eager
 from . import situations_switches
 from .injection import Situation
+from .situation_worlds import NOBODYS, ask, register, world
 from .situation_worlds import PORTS as PORTS
-from .situation_worlds import ask, register, world
 from .world import World
 
 #: What is there before: nothing, a user of the same memory, the port itself in use.
@@ -72,6 +72,12 @@ def _registers() -> Iterator[Situation]:
         register(
             name="n", mode="NULL", mem_id=2, tx_rings=1, rx_rings=1, tx_slots=4, rx_slots=4, extra_bufs=2
         ),
+    )
+    yield Situation(
+        "REGISTER with an option nobody takes",
+        world(),
+        register(name="x{1", tx_slots=8, rx_slots=8, extra_bufs=2, options=NOBODYS),
+        ok=False,
     )
     yield from _monitors()
     yield from _offsets()
@@ -159,6 +165,9 @@ def _questions() -> Iterator[Situation]:
             yield Situation(f"{request} {name}", world(), ask(request, name=name))
         yield Situation(f"{request} v0, in use", world({"name": "v0"}), ask(request, name="v0"))
         yield Situation(f"{request} x}}1, the other end open", world(*_MASTER), ask(request, name="x}1"))
+        yield Situation(
+            f"{request} with an option nobody takes", world(), ask(request, name="v0{1", options=NOBODYS)
+        )
     yield Situation("PORT_INFO_GET without a name", world(), ask("PORT_INFO_GET", name=""))
 
 
@@ -189,6 +198,9 @@ def _loops() -> Iterator[Situation]:
         return w
 
     yield Situation("SYNC_KLOOP_STOP", looping, ask("SYNC_KLOOP_STOP"))
+    yield Situation(
+        "SYNC_KLOOP_STOP with an option nobody takes", looping, ask("SYNC_KLOOP_STOP", options=NOBODYS)
+    )
     yield Situation("SYNC_KLOOP_STOP without a loop", with_loop, ask("SYNC_KLOOP_STOP"))
     eventfds = {"type": "SYNC_KLOOP_EVENTFDS", "entries": 2, "size": 40}
     mode = {"type": "SYNC_KLOOP_MODE", "mode": 1}

@@ -8,7 +8,7 @@ from typing import Any
 from netmap_spec.abi import api14
 
 from .injection import Situation
-from .situation_worlds import after, ask, old, register, world
+from .situation_worlds import NOBODYS, after, ask, old, register, world
 
 _NEWIF = ("VALE_NEWIF", {"name": "vi0", "tx_slots": 8, "rx_slots": 8})
 _OTHER = ("REGISTER", {"name": "m0"})
@@ -26,6 +26,7 @@ def situations() -> Iterator[Situation]:
     yield from _ports()
     yield from _attachments()
     yield from _rest()
+    yield from _options()
     yield from _legacy()
 
 
@@ -72,6 +73,12 @@ def _attachments() -> Iterator[Situation]:
         after(_PIPE),
         ask("VALE_ATTACH", name="vale0:v0", mode="ALL_NIC", mem_id=2),
     )
+    yield Situation(
+        "VALE_ATTACH v0 with offsets",
+        after(_PORT),
+        ask("VALE_ATTACH", name="vale0:v0", mode="NIC_SW", options=[{"type": "OFFSETS"}]),
+        ok=False,
+    )
     yield Situation("VALE_ATTACH vi0", after(_NEWIF), ask("VALE_ATTACH", name="vale0:vi0", mode="ALL_NIC"))
     yield Situation("VALE_DETACH v0", after(_NIC_SW), ask("VALE_DETACH", name="vale0:v0"))
     yield Situation("VALE_DETACH vi0", after(_NEWIF, _VI), ask("VALE_DETACH", name="vale0:vi0"))
@@ -91,6 +98,23 @@ def _rest() -> Iterator[Situation]:
     yield Situation("PORT_HDR_GET m0", after(), ask("PORT_HDR_GET", name="m0"))
     yield Situation("VALE_POLLING_ENABLE", after(_NIC), ask("VALE_POLLING_ENABLE", **_POLL))
     yield Situation("VALE_POLLING_DISABLE", after(_NIC, _POLLED), ask("VALE_POLLING_DISABLE", **_POLL))
+
+
+def _options() -> Iterator[Situation]:
+    """Options are copied in and out for every request, also behind what cannot be taken back."""
+    for request, before, fields in (
+        ("VALE_ATTACH", (), {"name": "vale0:v0", "mode": "NIC_SW"}),
+        ("VALE_DETACH", (_NIC_SW,), {"name": "vale0:v0"}),
+        ("VALE_NEWIF", (), _NEWIF[1]),
+        ("VALE_DELIF", (_NEWIF,), {"name": "vi0"}),
+        ("VALE_LIST", (_PORT,), {"name": "vale0:a"}),
+        ("PORT_HDR_SET", (_PORT,), {"name": "vale0:a", "hdr_len": 12}),
+        ("PORT_HDR_GET", (_PORT,), {"name": "vale0:a"}),
+        ("VALE_POLLING_ENABLE", (_NIC,), _POLL),
+        ("VALE_POLLING_DISABLE", (_NIC, _POLLED), _POLL),
+    ):
+        asks = ask(request, **fields, options=NOBODYS)
+        yield Situation(f"{request} with an option nobody takes", after(*before), asks)
 
 
 def _legacy() -> Iterator[Situation]:

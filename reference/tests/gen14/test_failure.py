@@ -42,10 +42,9 @@ def test_without_a_failure_the_request_succeeds(situation: Situation) -> None:
     assert situation.act(situation.prepare()).outcome.ok == situation.ok
 
 
-#: What every request passes: the header there and back, and the kernel's copy of the rest.
-COMMON = {"header.copy-in", "header.copy-out", "request.memory"}
+#: What every request passes: header, the kernel's copy of the rest, and options there and back.
+COMMON = {"header.copy-in", "header.copy-out", "request.memory", "options.copy-in", "options.copy-out"}
 BODY = {"request.copy-in", "request.copy-out"}
-OPTIONS = {"options.copy-in", "options.copy-out"}
 #: A port that is found, or made to be looked at.
 PIPE = {"pipe.parent", "pipe.master", "pipe.add", "pipe.slave"}
 FOUND = PIPE | {"nic.generic", "switch.table", "vale.adapter", "memory.private"}
@@ -68,12 +67,12 @@ LEGACY = {"header.copy-in", "header.copy-out", "legacy.header", "legacy.body"}
 
 #: Every request, and every internal step of it that can fail.
 POINTS_OF = {
-    "REGISTER": COMMON | BODY | OPTIONS | FOUND | BOUND | EXTMEM | CSB
+    "REGISTER": COMMON | BODY | FOUND | BOUND | EXTMEM | CSB
     | {"monitor.adapter", "monitor.memory", "monitor.array", "null.adapter"},
     "PORT_INFO_GET": COMMON | BODY | FOUND,
     "POOLS_INFO_GET": COMMON | BODY | FOUND | USED,
-    "CSB_ENABLE": COMMON | OPTIONS | CSB,
-    "SYNC_KLOOP_START": COMMON | BODY | OPTIONS | {"kloop.rings", "kloop.poll", "kloop.eventfd"},
+    "CSB_ENABLE": COMMON | CSB,
+    "SYNC_KLOOP_START": COMMON | BODY | {"kloop.rings", "kloop.poll", "kloop.eventfd"},
     "SYNC_KLOOP_STOP": COMMON,
     "VALE_ATTACH": COMMON | BODY | ATTACHED,
     "VALE_DETACH": COMMON | BODY,
