@@ -556,3 +556,40 @@ def test_memory_of_a_request_that_failed_may_stay(told: str, verdict: str) -> No
     judged = changed(run, lambda t: setattr(returns(t, "param")[0], "out", {"value": told}))
     assert judged.verdict == verdict
     assert {f.clause for f in judged.findings} == (set() if verdict == "PASS" else {"14.memory.current"})
+
+
+REUSED = """
+open Z
+reg Z x{9 tx_slots=2 rx_slots=2
+open A
+reg A x{1 tx_slots=4 rx_slots=4
+mmap A
+eth A tx0 0 ff 1 60 ee
+eth A tx0 1 ff 1 60 ee
+close A
+open B
+reg B x{1 tx_slots=4 rx_slots=4
+mmap B
+bytes B tx0 0 60
+bytes B tx0 1 60
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict"),
+    [
+        (("", ""), "PASS"),
+        (("00" * 60, "00" * 60), "PASS"),
+        (("", "00" * 60), "VIOLATION"),
+        (("11" * 60, ""), "VIOLATION"),
+    ],
+    ids=["as left", "all cleared", "one cleared", "anything"],
+)
+def test_bytes_of_a_buffer_that_is_used_again(told: tuple[str, str], verdict: str) -> None:
+    """14.memory.leftovers: those of its last user, or none of them anywhere"""
+
+    def tell(trace: Trace) -> None:
+        for done, data in zip(returns(trace, "bytes"), told, strict=True):
+            seen(done).bytes.update({slot: data or was for slot, was in seen(done).bytes.items()})
+
+    assert changed(recorded(REUSED), tell).verdict == verdict

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from netmap_reference.core.memory import PAGE
+from netmap_reference.core.outcome import errno
 from netmap_reference.core.step import Step
 from netmap_reference.gen14 import memory
 
@@ -250,3 +251,48 @@ _page(
     finding="F14-018",
     refutes={_OWN},
 )(page_body)
+
+# --- mappings --------------------------------------------------------------------------------------
+
+_REFUSED = "a mapping that ends beyond the region is refused"
+
+
+def mapping_body(p: Proof, mapping: Callable[..., Step[bool]]) -> None:
+    cases = Cases(p, "mappings")
+    pools = (memory.ObjPool(PAGE, 1), memory.ObjPool(2 * PAGE, 2), memory.ObjPool(PAGE // 2, 4, entries=2))
+    pages = sum(pool.memtotal for pool in pools) // PAGE
+    for first, count in every(p, "ranges", range(pages + 2), range(1, pages + 3)):
+        cases.case(first=first, count=count)
+        step = mapping(first * PAGE, count * PAGE, pools, False, p.switches)
+        p.reached(step.fired)
+        inside = first + count <= pages
+        cases.goal("a range of whole pages inside the region is mapped", not inside or step.outcome.ok)
+        cases.goal(_REFUSED, inside or step.outcome.detail == "EINVAL")
+        cases.goal("the step says what the call does", step.state == step.outcome.ok)
+    cases.end()
+
+
+_mapping = partial(
+    obligation,
+    clauses=("14.memory.mmap",),
+    functions=(memory.mapping,),
+    control=Control(
+        "nothing is mapped",
+        lambda offset, length, pools, external, switches: Step(False, (memory.MAP_BEYOND,), errno("EINVAL")),
+        goal="a range of whole pages inside the region is mapped",
+    ),
+    bounds="Three pools; every range that begins up to two pages behind them.",
+)
+_mapping(
+    "14.memory.mapping",
+    statement="A mapping is refused exactly when it ends beyond the region.",
+    rules=(memory.MAPPED, memory.MAP_BEYOND),
+)(mapping_body)
+_mapping(
+    "14.memory.mapping.as-written",
+    statement="As 14.memory.mapping, but on FreeBSD none is refused.",
+    switches={memory.UNBOUNDED},
+    rules=(memory.MAPPED, memory.MAP_UNBOUNDED),
+    finding="F14-028",
+    refutes={_REFUSED},
+)(mapping_body)

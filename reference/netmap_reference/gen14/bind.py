@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from netmap_spec.abi import api14
 
+from ..core.choice import Choice
 from ..core.step import rule
 from ..core.words import u32
 from . import failure, memory
@@ -202,6 +203,21 @@ def view(s: System, k: KringState) -> api14.netmap_ring:
     return api14.netmap_ring(s.regions[s.adapters[k.adapter].mem], ring_at(s, k))
 
 
+def handed_out(s: System, a: Allocator, indices: tuple[int, ...], fired: list[str]) -> None:
+    """Buffers come to somebody with what their last user left in them, or a system clears them all.
+
+    Source: netmap_new_bufs, netmap_extra_alloc.
+    """
+    used = memory.written(a, s.regions[a.id], indices)
+    if used:
+        fired.append(memory.USED_BEFORE)
+        if s.params.keeps_bytes < 0:
+            keeps = s.request.choose(Choice("memory.keeps-bytes", "", 0, 1, "answer"))
+            s.params = replace(s.params, keeps_bytes=keeps)
+        if not s.params.keeps_bytes:
+            memory.clear(a, s.regions[a.id], used)
+
+
 def rings_create(s: System, name: str, fired: list[str], switches: frozenset[str] = CONTRACT) -> None:
     """Make every missing ring object of a port. ENOMEM when objects or buffers run out.
 
@@ -234,6 +250,7 @@ def rings_create(s: System, name: str, fired: list[str], switches: frozenset[str
                 fired.append(memory.EXHAUSTED)
                 raise Refused("ENOMEM")
             a, indices = replace(a, buf_pool=taken.pool), taken.indices
+            handed_out(s, a, indices, fired)
         fired.append(RING_FAKE if k.fake else RING_REAL)
         s.allocators[na.mem] = a
         put(s, k)

@@ -130,6 +130,7 @@ def _choices(params: Params) -> Params:
         rejected_ok=params.rejected_ok,
         stamps=params.stamps,
         syncs_ready=params.syncs_ready,
+        keeps_bytes=params.keeps_bytes,
         long_chains=params.long_chains,
         displaces=params.displaces,
         counts_rest=params.counts_rest,

@@ -12,6 +12,7 @@ from . import (
     kloop,
     legacy,
     loops,
+    memory,
     offsets_bind,
     poll,
     ptnet,
@@ -44,7 +45,9 @@ from .ports import (
 
 CONTRACT: frozenset[str] = frozenset()
 #: Deviations of the code that is compiled for FreeBSD alone. The recordings are of Linux.
-FREEBSD_ONLY: frozenset[str] = frozenset({poll.READY_WITHOUT_RINGS, kloop.EVENTFDS_SUCCEED})
+FREEBSD_ONLY: frozenset[str] = frozenset(
+    {poll.READY_WITHOUT_RINGS, kloop.EVENTFDS_SUCCEED, memory.UNBOUNDED}
+)
 AS_WRITTEN: frozenset[str] = (
     requests.AS_WRITTEN
     | words.AS_WRITTEN

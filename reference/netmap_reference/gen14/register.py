@@ -79,6 +79,7 @@ def register(ctx: Ctl) -> None:
         nifp.ni_bufs_head = 0
     wanted = asked.cut.get("extra_bufs", req.extra_bufs)
     if wanted:
+        bind.handed_out(s, a, memory.take(a.buf_pool, wanted).indices, fired)
         step = memory.extra_alloc(a, region, wanted)
         s.allocators[na.mem], nifp.ni_bufs_head, extra = step.state
         fired.extend(step.fired)

@@ -197,8 +197,8 @@ class Params:
 
     ``admode``: 0 a native driver if there is one, 1 only that, 2 always emulated. ``fwd``: does every receive
     ring forward? ``rejected_ok``: does a sync that rejected a ring succeed? ``stamps``: is every received
-    ring stamped, or only those whose flags ask for it? ``syncs_ready``: does a poll sync rings though the
-    shared page alone says that it is ready?
+    ring stamped, or only those whose flags ask for it? ``keeps_bytes``: are buffers handed out with what is
+    in them? ``syncs_ready``: does a poll sync rings though the shared page alone says that it is ready?
 
     Of switches: ``bridge_batch`` slots of a batch, ``max_bridges`` how many there may be. ``long_chains``: do
     packets of more than 64 fragments pass? ``displaces``: does an address take over the entry of another
@@ -215,6 +215,7 @@ class Params:
     rejected_ok: int = -1
     stamps: int = -1
     syncs_ready: int = -1
+    keeps_bytes: int = -1
     bridge_batch: int = 1024
     max_bridges: int = 8
     long_chains: int = -1

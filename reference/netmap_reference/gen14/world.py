@@ -37,9 +37,7 @@ from .state import Adapter, File, System
 __all__ = ["PortConfig", "Result", "World"]
 
 LINUX_C = "luigirizzo/netmap:LINUX/netmap_linux.c@89607e14"
-MMAP = rule("14/mmap/mapped", clause="14.memory.mmap", source=f"{LINUX_C}:1341-1390")
 MMAP_UNBOUND = rule("14/mmap/unbound", clause="14.memory.mmap", source=f"{LINUX_C}:1356-1358")
-MMAP_BEYOND = rule("14/mmap/beyond", clause="14.memory.mmap", source=f"{LINUX_C}:1366-1370")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,15 +258,12 @@ class World(DataPath):
         a = self._allocator(f)
         length = a.memsize if length is None else (length + PAGE - 1) // PAGE * PAGE
         if length == 0 or offset % PAGE or offset < 0:
-            return Result(errno("EINVAL"), (MMAP_BEYOND,))
-        fired: list[str] = []
-        for at in dict.fromkeys((offset, offset + length - PAGE)):
-            page = memory.page_of(at, a.pools, a.external is not None, self.switches)
-            fired.extend(page.fired)
-            if page.state == -1:
-                return Result(errno("EINVAL"), (*fired, MMAP_BEYOND))
+            return Result(errno("EINVAL"))
+        step = memory.mapping(offset, length, a.pools, a.external is not None, self.switches)
+        if not step.outcome.ok:
+            return Result(step.outcome, step.fired)
         self._s.mapped[actor, fd] = file
-        return Result(fired=(MMAP, *fired))
+        return Result(fired=step.fired)
 
     def munmap(self, fd: str, actor: str = "main") -> Result:
         """Give up a mapping; an open file whose last descriptor was closed before goes with it."""

@@ -24,7 +24,9 @@ FOREIGN_PAGES = "14.extmem-foreign-pages"
 SIZE_UNCHECKED = "14.extmem-size-unchecked"
 #: A region that cannot be made makes the kernel forget which other regions there are.
 LIST_LOST = "14.extmem-list-lost"
-AS_WRITTEN = frozenset({INVALID_GIVEN, FOREIGN_PAGES, SIZE_UNCHECKED, LIST_LOST})
+#: On FreeBSD a mapping may be larger than the region, or lie behind it.
+UNBOUNDED = "14.mmap-unbounded-freebsd"
+AS_WRITTEN = frozenset({INVALID_GIVEN, FOREIGN_PAGES, SIZE_UNCHECKED, LIST_LOST, UNBOUNDED})
 
 #: The least a buffer must hold: the index of the next one in a chain of extra buffers.
 LEAST_BUFFER = 4
@@ -54,6 +56,22 @@ FOREIGN = rule(
     clause="14.memory.mapped-pages",
     source=f"{MEM2_C}:820-821",
     switch=FOREIGN_PAGES,
+)
+MAPPED = rule(
+    "14/mmap/mapped",
+    clause="14.memory.mmap",
+    source="luigirizzo/netmap:LINUX/netmap_linux.c@89607e14:1341-1390",
+)
+MAP_BEYOND = rule(
+    "14/mmap/beyond",
+    clause="14.memory.mmap",
+    source="luigirizzo/netmap:LINUX/netmap_linux.c@89607e14:1366-1370",
+)
+MAP_UNBOUNDED = rule(
+    "14/mmap/unbounded",
+    clause="14.memory.mmap",
+    source="luigirizzo/netmap:sys/dev/netmap/netmap_freebsd.c@89607e14:1030-1070",
+    switch=UNBOUNDED,
 )
 BEYOND = rule("14/memory/page/beyond", clause="14.memory.mapped-pages", source=f"{MEM2_C}:828-837")
 
@@ -187,3 +205,28 @@ def page_of(
             return Step(-2, (FOREIGN,))
         return Step(offset // PAGE, (OWN_PAGE,))
     return Step(-1, (BEYOND,))
+
+
+def mapping(
+    offset: int,
+    length: int,
+    pools: tuple[ObjPool, ObjPool, ObjPool],
+    external: bool,
+    switches: frozenset[str] = frozenset(),
+) -> Step[bool]:
+    """May ``length`` bytes from ``offset``, both whole pages, be mapped? EINVAL when they end beyond the
+    region.
+
+    As written (UNBOUNDED) FreeBSD looks at neither, and only an access to a page that is none fails. Source:
+    linux_netmap_mmap, netmap_mmap_single.
+    """
+    fired: tuple[str, ...] = ()
+    for at in dict.fromkeys((offset, offset + length - PAGE)):
+        page = page_of(at, pools, external, switches)
+        fired += page.fired
+        if page.state == -1:
+            if UNBOUNDED in switches:
+                fired += (MAP_UNBOUNDED,)
+                continue
+            return Step(False, (*fired, MAP_BEYOND), errno("EINVAL"))
+    return Step(True, (*fired, MAPPED))

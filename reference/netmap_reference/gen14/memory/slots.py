@@ -25,6 +25,10 @@ NO_BUFFER = rule(
     "14/memory/extra_free/no-buffer", clause="14.memory.extra-wild", source=f"{MEM2_C}:1173,1181-1182"
 )
 
+USED_BEFORE = rule(
+    "14/memory/buffers/used-before", clause="14.memory.leftovers", source=f"{MEM2_C}:1134-1162,1189-1215"
+)
+
 _SLOT = struct.Struct("<IHHQ")
 _U32 = struct.Struct("<I")
 _SLOTS_AT = api14.netmap_ring.SIZE
@@ -50,6 +54,18 @@ def write_slots(region: Region, ring_at: int, slots: Iterable[Slot]) -> None:
     """Store slots from the first one on."""
     data = b"".join(_SLOT.pack(s.buf_idx, s.len, s.flags, s.ptr) for s in slots)
     region.write(ring_at + _SLOTS_AT, data)
+
+
+def written(a: Allocator, region: Region, indices: Iterable[int]) -> tuple[int, ...]:
+    """Those of these buffers in which anybody has stored something."""
+    zero = bytes(a.buf_size)
+    return tuple(i for i in indices if region.read(a.buf_offset(i), a.buf_size) != zero)
+
+
+def clear(a: Allocator, region: Region, indices: Iterable[int]) -> None:
+    """Store zeroes all over these buffers."""
+    for i in indices:
+        region.write(a.buf_offset(i), bytes(a.buf_size))
 
 
 def extra_alloc(a: Allocator, region: Region, count: int) -> Step[tuple[Allocator, int, int]]:
