@@ -28,6 +28,9 @@ _PARAMETERS = "module parameters are not set in a campaign"
 UNREACHABLE: dict[str, str] = {
     "14/nic/driver/changed": _PARAMETERS,
     "14/nic/driver/no-native": _PARAMETERS,
+    "14/host/transparent/down": _PARAMETERS,
+    "14/host/transparent/up": _PARAMETERS,
+    "14/sync/rx/transparent": _PARAMETERS,
     "14/nic/register/mtu": "all ports have the usual MTU",
     "14/poll/kqueue/error-untold": _KQUEUE,
     "14/poll/kqueue/other": _KQUEUE,
