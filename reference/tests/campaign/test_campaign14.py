@@ -9,14 +9,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from netmap_reference.campaign.gen14 import generation
+from netmap_reference.campaign.gen14 import generation, modules
 from netmap_reference.campaign.gen14.machine import Machine14
+from netmap_reference.campaign.gen14.plug import Found
 from netmap_reference.campaign.runner import replay, run, same
+from netmap_reference.core.choice import eager
 from netmap_reference.core.effects import LDLD, Fence, Fired, ReadUser
 from netmap_reference.core.step import Step
-from netmap_reference.gen14 import memory, poll, readings
+from netmap_reference.gen14 import callbacks, memory, poll, readings, switch
 from netmap_reference.gen14.ports import vale, vale_device
 from netmap_reference.gen14.state import System
+from netmap_reference.gen14.switch import BROADCAST, NOPORT
+from netmap_reference.gen14.world import World
 from netmap_spec import clauses
 
 SEED = 1489
@@ -181,3 +185,41 @@ def test_a_packet_that_falls_apart_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     steps.received_flags = lambda count, number, rest: Step(0)
     monkeypatch.setattr(vale_device, "vale", steps)
     assert hunt() == "14.vale.copied"
+
+
+# --- a switch of another module -------------------------------------------------------------------
+
+
+@pytest.fixture
+def moduled() -> World:
+    """A module's switch with three ports that programs have bound; everything goes to the second one."""
+    world = World()
+    for fd in modules.BINDINGS:
+        world.open(fd)
+        assert world.register(fd, modules.BINDINGS[fd][0], eager).outcome.ok
+    _made(world, "module-call", action="create", fields={})
+    assert _made(world, "module-call", action="regops", fields={"lookup": 1}).outcome.ok
+    return world
+
+
+def _made(world: World, op: str, **args: Any) -> Any:
+    return modules.MODULES.operations[op](world, args, eager)
+
+
+def test_a_frame_goes_where_the_module_says(moduled: World) -> None:
+    sender = next(iter(modules.BINDINGS))
+    assert callbacks.DECIDED in _made(moduled, "module-send", fd=sender, ring="tx0").fired
+
+
+@pytest.mark.parametrize(
+    ("aim", "predicate"), [(BROADCAST, "module_lookup"), (2, "module_lost"), (NOPORT, "module_lost")]
+)
+def test_a_switch_that_goes_its_own_way_is_found(
+    moduled: World, monkeypatch: pytest.MonkeyPatch, aim: int, predicate: str
+) -> None:
+    steps = SimpleNamespace(**vars(switch))
+    steps.target = lambda b, own, index: Step(aim)
+    monkeypatch.setattr(vale_device, "switch", steps)
+    with pytest.raises(Found) as found:
+        _made(moduled, "module-send", fd=next(iter(modules.BINDINGS)), ring="tx0")
+    assert (found.value.broken.predicate, found.value.broken.clause) == (predicate, "14.callbacks.lookup")

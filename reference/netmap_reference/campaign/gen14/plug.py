@@ -82,7 +82,8 @@ NULL = Extension(
 
 # The chapters' own modules are built from what is above.
 from .attached import ATTACHED  # noqa: E402
+from .modules import MODULES  # noqa: E402
 from .monitors import MONITORS  # noqa: E402
 from .vale import VALE  # noqa: E402
 
-EXTENSIONS: tuple[Extension, ...] = (NULL, VALE, MONITORS, ATTACHED)
+EXTENSIONS: tuple[Extension, ...] = (NULL, VALE, MONITORS, ATTACHED, MODULES)

@@ -231,7 +231,7 @@ def outputs(world: World) -> Outputs:
     }
 
 
-def _open_rings(s: System, port: str) -> list[KringState]:
+def open_rings(s: System, port: str) -> list[KringState]:
     return [k for k in s.krings.values() if k.adapter == port and k.t == RX and k.on and k.ring >= 0]
 
 
@@ -262,7 +262,7 @@ def _packets(got: list[tuple[bytes, int]]) -> list[tuple[bytes, ...]]:
     return [*packets, tuple(chain)] if chain else packets
 
 
-def _orderly(s: System, port: str) -> bool:
+def orderly(s: System, port: str) -> bool:
     """Does every slot of a port have a buffer of its own? Programs that write what they like change that."""
     a = bind.allocator(s, port)
     found: list[int] = []
@@ -277,13 +277,15 @@ def compare(was: System, now: System, port: str, sent: list[Sent], out: Outputs)
     """Raises :class:`Found` for what no switch may do.
 
     ``port`` is the adapter that sent, ``out`` what came out at interfaces meanwhile. Nothing is compared
-    while a port joins two switches.
+    while a port joins two switches, or where a module says who gets what (:mod:`.modules`).
     """
     if any(na.vp and na.vp.below and na.vp.below not in was.ports for na in was.adapters.values()):
         return
     vp = was.adapters[port].vp
     receivers: dict[str, list[int]] = {}
     bridge = was.bridges[vp.bridge] if vp and vp.bridge >= 0 else Bridge("")
+    if bridge.lookup:
+        return
     members = {member for _, member in bridge.ports}
     for name, na in was.adapters.items():
         if vp and na.kind in (BWRAP, BWRAP_HOST):
@@ -291,16 +293,16 @@ def compare(was: System, now: System, port: str, sent: list[Sent], out: Outputs)
                 if frames := out[_side(na)]:
                     what = f"{len(frames)} frames left at {name}"
                     raise Found(Broken("no_echo", "14.switch.no-hairpin", what))
-            elif _orderly(was, port):
+            elif orderly(was, port):
                 receivers[name] = _out(was, name, vp.hdr, sent, out)
             continue
-        rings = _open_rings(was, name)
+        rings = open_rings(was, name)
         got = {k.name: _arrived(k, now) for k in rings} if na.vp else {}
         if name not in members or name == port:
             if any(got.values()):
                 raise Found(Broken("no_echo", "14.switch.no-hairpin", f"{name} got what {port} sent"))
             continue
-        if vp and na.vp and _orderly(was, name) and _orderly(was, port):
+        if vp and na.vp and orderly(was, name) and orderly(was, port):
             theirs = [p.at(vp.hdr, na.vp.hdr) for p in sent]
             receivers[name] = list(_received(name, rings, got, sent, theirs))
     _whom(port, sent, receivers)
