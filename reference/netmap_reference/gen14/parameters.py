@@ -50,21 +50,19 @@ CURRENT = {
 }
 #: Parameters that change nothing an application can rely on: how soon, how fast, how much is logged.
 INERT_NAMES = frozenset(
-    (
-        *(
-            "default_pipes",
-            "verbose",
-            "debug",
-            "no_pendintr",
-            "txsync_retry",
-            "generic_mit",
-            "generic_txqdisc",
-        ),
-        *("generic_hwcsum", "ptnet_vnet_hdr"),
-    )
+    {
+        "default_pipes",
+        "verbose",
+        "debug",
+        "no_pendintr",
+        "txsync_retry",
+        "generic_mit",
+        "generic_txqdisc",
+        "ptnet_vnet_hdr",
+    }
 )
 #: Those that change something this model does not have, and the value with which they do not.
-NEUTRAL = {"generic_ringsize": 1024, "generic_rings": 1}
+NEUTRAL = {"generic_hwcsum": 0, "generic_ringsize": 1024, "generic_rings": 1}
 #: All that the module has; the last ones are only looked at, or belong to tests and other drivers.
 KNOWN = (
     frozenset({"admode", "no_timestamp", "fwd", "bridge_batch", "max_bridges"})
