@@ -63,7 +63,7 @@ CAPABILITIES = {
     "unload": "netmap's module can be unloaded, and is loaded again at once",
     "parameters": "module parameters can be set",
     "extmem": "REGISTER takes memory of the process (option EXTMEM), and the same memory again",
-    "injection": "an internal step of the next request can be made to fail",
+    "injection": "an internal step of the next request, open or mmap can be made to fail",
     "module": "another module of the kernel can make switches and register callbacks with them",
     "io": "read and write can be called on a descriptor",
     "kqueue": "a descriptor can be waited for through a kqueue",

@@ -58,7 +58,7 @@ host_rx_rings options``
 ``lost number`` (a recording has a hole here) · ``env action …`` also stands for shell commands, parameters
     and packet sockets of recordings
 ``fail point passes``
-    in the next request the internal step ``point`` fails, after ``passes`` of it that go well
+    in the next request, open or mmap the internal step ``point`` fails, after ``passes`` of it that go well
 ``settle``
     drive the environment to a fixpoint; afterwards every "must eventually" clause is due.
 """

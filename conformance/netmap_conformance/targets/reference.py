@@ -218,7 +218,7 @@ class ReferenceTarget(Api14Target):
             self._process(call),
         )
         done = self._done(call, result)
-        if not done.errno and args.get("look", True):
+        if result.outcome.ok and args.get("look", True):
             live = Live(self._world, call.fd)
             offset = self._world.nifp(call.fd).off
             self._mappings[self._key(call.fd, call.actor)] = Mapping(live, live.size, offset)
@@ -298,7 +298,7 @@ class ReferenceTarget(Api14Target):
         return self._done(call, done)
 
     def sys_fail(self, call: Call) -> Return:
-        """Only arms the failure: it happens in the next request."""
+        """Only arms the failure: it happens in the next request, open or mmap."""
         try:
             return self._done(call, self._world.fail(call.args["point"], call.args["passes"]))
         except ValueError as error:

@@ -26,10 +26,14 @@ ONE_HOST_RING = rule("14/close/host-rings", clause="14.host.counts", source=f"{N
 LAST = rule("14/close/last-descriptor", clause="14.close.returns", source=f"{NETMAP_C}:1073-1105")
 
 
+def held(s: System, file: int) -> bool:
+    """Does a process still hold or map an open file?"""
+    return file in s.holders.values() or file in s.mapped.values()
+
+
 def release(s: System, file: int, switches: frozenset[str]) -> tuple[str, ...]:
     """Free an open file if no process holds or maps it any more; the rules fired."""
-    held = file in s.holders.values() or file in s.mapped.values()
-    if held or file not in s.files:
+    if held(s, file) or file not in s.files:
         return (HELD,)
     if file in s.loops:
         return (kloop.HELD,)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..core.choice import Choose
 from ..core.effects import Protocol, run
 from ..core.outcome import errno
-from . import csb, poll, sets, sync
+from . import csb, opening, poll, sets, sync
 from .environment import Environment
 from .execute import Execution
 from .overlap import Overlap
@@ -50,6 +50,9 @@ class DataPath(Environment):
         if file is None:
             return Result(errno("EBADF"))
         f = self._s.files[file]
+        lost = opening.lost(self._s, file)
+        if lost is not None:
+            return lost
         if not f.adapter:
             return Result(errno("ENXIO"), (sync.UNBOUND,))
         if file in self._s.csbs:
@@ -80,6 +83,9 @@ class DataPath(Environment):
         if file is None:
             return Result(errno("EBADF"))
         f = self._s.files[file]
+        lost = opening.lost(self._s, file)
+        if lost is not None:
+            return lost
         if how == "kqueue" and not events <= poll.IN | poll.OUT:
             return Result(errno("EPERM"), (poll.FILTER_OTHER,))
         if how == "kqueue" and not f.adapter:

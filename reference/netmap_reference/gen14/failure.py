@@ -7,9 +7,10 @@ request ends with an errno, :func:`unwind` takes everything back, the last thing
 paths do. Nothing else restores the state, so a step that forgets its inverse leaves something behind and
 :mod:`.injection` finds it.
 
-The *plan* of a system says which points will fail in the next request. It is empty unless the environment
-filled it (:meth:`~.world.World.fail`): then passing a point costs one comparison. Where the code as written
-forgets an inverse, the step names the *switch* of that deviation, and is left out while the switch is on.
+The *plan* of a system says which points will fail in the next request, open or mmap. It is empty unless the
+environment filled it (:meth:`~.world.World.fail`): then passing a point costs one comparison. Where the code
+as written forgets an inverse, the step names the *switch* of that deviation, and is left out while the switch
+is on.
 
 A point's errno is what the request ends with when the point fails; some points fail without ending the
 request (an allocation that gets less than it asked for): they ask with :func:`fails` and go on.

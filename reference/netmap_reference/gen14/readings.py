@@ -14,6 +14,7 @@ from . import (
     loops,
     memory,
     offsets_bind,
+    opening,
     poll,
     ptnet,
     regions,
@@ -50,6 +51,7 @@ FREEBSD_ONLY: frozenset[str] = frozenset(
 )
 AS_WRITTEN: frozenset[str] = (
     requests.AS_WRITTEN
+    | opening.AS_WRITTEN
     | words.AS_WRITTEN
     | nm_open.AS_WRITTEN
     | nmport.AS_WRITTEN

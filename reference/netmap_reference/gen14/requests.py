@@ -32,7 +32,7 @@ from typing import Any
 from ..core.choice import Choose
 from ..core.outcome import NotModelled, errno, fault
 from ..core.step import Step, rule
-from . import failure, options, regions
+from . import failure, opening, options, regions
 from . import request as asking
 from .bind import Faulted, Refused
 from .header import (
@@ -258,6 +258,10 @@ def _carry_out(ctx: Ctl, known: bool) -> Result | None:
     if not known:
         ctx.fired.append(UNKNOWN)
         raise Refused("EINVAL")
+    lost = opening.lost(ctx.s, ctx.file) if ctx.request in opening.LOOK else None
+    if lost is not None:
+        ctx.fired.extend(lost.fired)
+        raise Faulted(lost.outcome.detail)
     handler = _HANDLERS.get(ctx.request)
     if handler is None:
         raise NotModelled(f"14/control/{ctx.request.lower().replace('_', '-')}", f"NIOCCTRL {ctx.request}")

@@ -30,6 +30,7 @@ _MASTER_RING = (
 def situations() -> Iterator[Situation]:
     """All of them."""
     yield from _registers()
+    yield from _opening()
     yield from _questions()
     yield from _loops()
     yield from situations_switches.situations()
@@ -87,6 +88,23 @@ def _registers() -> Iterator[Situation]:
     for flags in ("NR_MONITOR_TX", "NR_MONITOR_RX", "NR_MONITOR_TX|NR_MONITOR_RX", "NR_ZCOPY_MON"):
         yield Situation(f"REGISTER v0 {flags}", world({"name": "v0"}), register(name="v0", flags=flags))
         yield Situation(f"REGISTER x{{1 {flags}", world(*_MASTER), register(name="x{1", flags=flags))
+
+
+def _opening() -> Iterator[Situation]:
+    """What is no request: a descriptor comes, and is mapped, the first time and once more."""
+    yield Situation("open", world(*_RING), lambda w: w.open("Y"))
+    yield Situation("mmap", world(*_RING), lambda w: w.mmap("A"))
+    yield Situation("mmap again", _mapped(), lambda w: w.mmap("A"))
+    yield Situation("mmap of nothing", world(), lambda w: w.mmap("X"), ok=False)
+
+
+def _mapped() -> Callable[[], World]:
+    def prepare() -> World:
+        w = world(*_RING)()
+        w.mmap("A")
+        return w
+
+    return prepare
 
 
 #: Memory of a process for a small port.

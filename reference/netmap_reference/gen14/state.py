@@ -175,6 +175,7 @@ class File:
     ``adapter`` is empty until a REGISTER succeeds; ``nifp`` is the index of its netmap_if object.
     ``tx`` and ``rx`` are half-open ranges of ring indices. ``forward_down``: all hardware transmit rings are
     bound, so frames of the host may be forwarded into them. ``selinfo``: where it sleeps, receive first.
+    ``missing``: as written, there was no memory for it, and something else is taken for it (:mod:`.opening`).
     """
 
     adapter: str = ""
@@ -186,6 +187,7 @@ class File:
     rx_poll: bool = False
     forward_down: bool = False
     selinfo: tuple[str, str] = ("", "")
+    missing: bool = False
 
     def range(self, t: str) -> tuple[int, int]:
         return self.tx if t == TX else self.rx

@@ -11,7 +11,8 @@ descriptor name; ``actor`` says whose is meant where that matters.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from netmap_spec.abi import api14
@@ -20,7 +21,7 @@ from ..core.choice import Choose
 from ..core.memory import PAGE, Region
 from ..core.outcome import errno
 from ..core.step import rule
-from . import bind, callbacks, control, failure, legacy, memory, module, parameters, requests
+from . import bind, callbacks, control, failure, legacy, memory, module, opening, parameters, requests
 from . import close as closing
 from . import extmem as extmem  # registers who acts on the option
 from . import offsets_bind as offsets_bind  # registers who acts on the option
@@ -32,7 +33,7 @@ from .ports.driver import DRIVERS
 from .ports.wire import Wire
 from .result import Result
 from .ring import CONTRACT
-from .state import Adapter, File, System
+from .state import Adapter, System
 
 __all__ = ["PortConfig", "Result", "World"]
 
@@ -114,10 +115,7 @@ class World(DataPath):
 
     def open(self, fd: str, actor: str = "main") -> Result:
         """Open the device."""
-        file = min(set(range(len(self._s.files) + 1)) - set(self._s.files))
-        self._s.files[file] = File()
-        self._s.holders[actor, fd] = file
-        return Result()
+        return opening.open_file(self._s, (actor, fd), self.switches)
 
     def close(self, fd: str, actor: str = "main", unmap: bool = True) -> Result:
         """Close a descriptor and, with ``unmap``, its mapping. The open file goes with its last holder."""
@@ -127,7 +125,7 @@ class World(DataPath):
         file = self._s.holders.pop(key)
         if unmap:
             self._s.mapped.pop(key, None)
-        return Result(fired=closing.release(self._s, file, self.switches))
+        return self._release([file])
 
     def dup(self, fd: str, to: str, actor: str = "main") -> Result:
         """A second descriptor of the same open file."""
@@ -151,7 +149,16 @@ class World(DataPath):
         for table in (self._s.mapped, self._s.holders):
             for key in [k for k in table if k[0] == actor]:
                 files.append(table.pop(key))
-        fired = [r for file in dict.fromkeys(files) for r in closing.release(self._s, file, self.switches)]
+        return self._release(files)
+
+    def _release(self, files: Sequence[int]) -> Result:
+        """Open files that lost a holder; those that have none left go."""
+        fired: list[str] = []
+        for file in dict.fromkeys(files):
+            lost = None if closing.held(self._s, file) else opening.lost(self._s, file)
+            if lost is not None:
+                return replace(lost, fired=(*fired, *lost.fired))
+            fired.extend(closing.release(self._s, file, self.switches))
         return Result(fired=tuple(fired))
 
     # --- control ------------------------------------------------------------------------------
@@ -186,7 +193,7 @@ class World(DataPath):
         return legacy.legacy(self._s, file, request == "GINFO", fields, self.switches, choose)
 
     def fail(self, point: str, passes: int = 0) -> Result:
-        """In the next request the step ``point`` fails after ``passes`` passes of it that go well.
+        """In the next request, open or mmap ``point`` fails after ``passes`` passes of it that go well.
 
         Raises ``ValueError`` for a point that no request of this model has; see :mod:`.failure`.
         """
@@ -252,6 +259,14 @@ class World(DataPath):
         file = self._file(fd, actor)
         if file is None:
             return Result(errno("EBADF"))
+        lost = opening.lost(self._s, file)
+        if lost is not None:
+            return lost
+        look = partial(self._mappable, file, length, offset)
+        return opening.map_file(self._s, (actor, fd), file, look, self.switches)
+
+    def _mappable(self, file: int, length: int | None, offset: int) -> Result:
+        """May this part of a descriptor's region be mapped?"""
         f = self._s.files[file]
         if not f.adapter:
             return Result(errno("EINVAL"), (MMAP_UNBOUND,))
@@ -260,10 +275,7 @@ class World(DataPath):
         if length == 0 or offset % PAGE or offset < 0:
             return Result(errno("EINVAL"))
         step = memory.mapping(offset, length, a.pools, a.external is not None, self.switches)
-        if not step.outcome.ok:
-            return Result(step.outcome, step.fired)
-        self._s.mapped[actor, fd] = file
-        return Result(fired=step.fired)
+        return Result(step.outcome, step.fired)
 
     def munmap(self, fd: str, actor: str = "main") -> Result:
         """Give up a mapping; an open file whose last descriptor was closed before goes with it."""
@@ -271,7 +283,7 @@ class World(DataPath):
         if key is None:
             return Result(errno("EINVAL"))
         file = self._s.mapped.pop(key)
-        return Result(fired=closing.release(self._s, file, self.switches))
+        return self._release([file])
 
 
 def _interface(s: System, p: PortConfig, number: int) -> None:

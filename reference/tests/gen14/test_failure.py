@@ -65,7 +65,7 @@ EXTMEM = {"extmem.pages", "extmem.pinned", "extmem.lut", "extmem.invalid"}
 CSB = {"csb.copy", "csb.memory"}
 LEGACY = {"header.copy-in", "header.copy-out", "legacy.header", "legacy.body"}
 
-#: Every request, and every internal step of it that can fail.
+#: Every request, and every internal step of it that can fail; and what is no request but fails likewise.
 POINTS_OF = {
     "REGISTER": COMMON | BODY | FOUND | BOUND | EXTMEM | CSB
     | {"monitor.adapter", "monitor.memory", "monitor.array", "null.adapter"},
@@ -85,13 +85,15 @@ POINTS_OF = {
     "VALE_POLLING_DISABLE": COMMON | BODY,
     "NIOCREGIF": LEGACY | (FOUND | BOUND | ATTACHED) - {"nic.generic"} | NEWIF | POLLING,
     "NIOCGINFO": LEGACY | FOUND - {"nic.generic"},
+    "open": {"open.descriptor"},
+    "mmap": {"mmap.handle", "mmap.object"},
 }  # fmt: skip
 
 
 def test_every_request_fails_at_every_step_it_has() -> None:
     """The table says which they are; a point or a request that comes new must be entered."""
     assert injection.table(SITUATIONS) == POINTS_OF
-    assert set(POINTS_OF) == {*header.KINDS, "NIOCREGIF", "NIOCGINFO"}
+    assert set(POINTS_OF) == {*header.KINDS, "NIOCREGIF", "NIOCGINFO", "open", "mmap"}
 
 
 def test_every_failure_point_is_reached() -> None:
@@ -197,6 +199,42 @@ def test_a_register_that_succeeds_chooses_anew() -> None:
     assert w.register("B", {"name": "v0", "mode": "ONE_NIC", "ringid": 1}, eager).outcome.ok
     f = w.system().files[w.system().holders["main", "B"]]
     assert (f.tx, f.rx, f.exclusive) == ((1, 2), (1, 2), False)
+
+
+USES = {
+    "txsync": lambda w: w.txsync("A", eager),
+    "poll": lambda w: w.poll("A", frozenset({"in"}), eager),
+    "mmap": lambda w: w.mmap("A"),
+    "REGISTER": lambda w: w.register("A", {"name": "v0"}, eager),
+    "NIOCREGIF": lambda w: w.legacy("A", "REGIF", {"name": "v0"}, eager),
+    "SYNC_KLOOP_STOP": lambda w: w.ctl("A", "SYNC_KLOOP_STOP", {}, eager),
+    "close": lambda w: w.close("A"),
+    "exit": lambda w: w.exit("main"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_an_open_without_memory_opens_nothing(use: str) -> None:
+    """14.failure.errno, deviation 14.open-hides-shortage: as written the first use of it faults."""
+    w = World(situations.PORTS)
+    w.fail("open.descriptor")
+    assert w.open("A").outcome.detail == "ENOMEM"
+    assert w.system().files == {}
+    assert w.system().holders == {}
+    w = World(situations.PORTS, readings.LINUX)
+    w.fail("open.descriptor")
+    assert w.open("A").outcome.ok
+    assert w.ctl("A", "PORT_INFO_GET", {"name": "v0"}, eager).outcome.ok
+    assert USES[use](w).outcome.kind == "FAULT"
+
+
+def test_what_somebody_else_still_holds_is_not_closed() -> None:
+    w = World(situations.PORTS, readings.LINUX)
+    w.fail("open.descriptor")
+    w.open("A")
+    w.dup("A", "B")
+    assert w.close("A").outcome.ok
+    assert w.close("B").outcome.kind == "FAULT"
 
 
 def test_a_plan_is_for_one_request() -> None:
