@@ -191,6 +191,7 @@ def test_what_the_global_region_is_now(bench: Callable[..., Any]) -> None:
 def test_memory_a_failed_request_got_may_stay(bench: Callable[..., Any]) -> None:
     """14.memory.current"""
     b = bench(PORT)
+    b.world.open("A")
     b.world.fail("memory.map")
     assert b.try_bind("A", "v0").outcome.detail == "ENOMEM"
     assert b.world.read_parameter("buf_curr_num").out == {"value": "0", "either": "163840"}
