@@ -245,7 +245,7 @@ def all_body(p: Proof, sync_all: Make) -> None:
         for name in _RINGS:
             memory[name, "kring"] = ring.Kring(3, 0, 1, 0, 0, 1)
             memory.update({(name, "head"): 2 if bad[name] else 0, (name, "cur"): 0, (name, "tail"): 1})
-            memory[name, "flags"] = 0
+            memory[name, "flags"], memory[name, "transparent"] = 0, False
         do: Answers = {
             "tryget": partial(_free, busy),
             **{w: lambda words, args: None for w in ("put", "port", "reinit-slots", "stamp-wanted")},
