@@ -63,14 +63,10 @@ def report(generation: Generation, figures: Figures) -> list[str]:
         f"{figures.seconds:.1f} s ({rate:.0f}/s), {figures.whole_checks} whole checks",
         "operations: " + ", ".join(f"{kind} {n}" for kind, n in sorted(figures.kinds.items())),
         f"rules: {len(reachable) - len(never)} of {len(reachable)} fired; "
-        f"{len(generation.unreachable)} more are out of a campaign's reach:",
+        f"{len(generation.unreachable)} more are out of a campaign's reach, or nearly:",
         *(f"  {name}: {why}" for name, why in sorted(generation.unreachable.items())),
         *(f"rule {name} never fired" for name in never),
-        *(
-            f"rule {name} fired, out of reach or not"
-            for name in generation.unreachable
-            if figures.rules[name]
-        ),
+        *(f"rule {name} fired all the same" for name in generation.unreachable if figures.rules[name]),
         f"violations: {len(figures.violations)}",
     ]
     for v in figures.violations:

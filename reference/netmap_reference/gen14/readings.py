@@ -46,9 +46,7 @@ from .ports import (
 
 CONTRACT: frozenset[str] = frozenset()
 #: Deviations of the code that is compiled for FreeBSD alone. The recordings are of Linux.
-FREEBSD_ONLY: frozenset[str] = frozenset(
-    {poll.READY_WITHOUT_RINGS, kloop.EVENTFDS_SUCCEED, memory.UNBOUNDED}
-)
+FREEBSD_ONLY: frozenset[str] = frozenset({poll.READY_WITHOUT_RINGS, kloop.EVENTFDS_SUCCEED, memory.UNBOUNDED})
 AS_WRITTEN: frozenset[str] = (
     requests.AS_WRITTEN
     | opening.AS_WRITTEN

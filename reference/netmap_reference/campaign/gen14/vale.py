@@ -403,7 +403,7 @@ def _whom(port: str, sent: list[Sent], receivers: dict[str, list[int]]) -> None:
 _CONCURRENT = "one call ends before the next one begins; the obligations on leases interleave them"
 _PARAMETER = "module parameters are not set in a campaign"
 _LONG = "the rings of a campaign have fewer slots than the longest packet has fragments"
-_INDIRECT = "nobody maps memory in a campaign, so no pointer is good"
+_INDIRECT = "by chance alone: nobody maps memory in a campaign, so hardly a pointer is good"
 UNREACHABLE = {
     "14/lease/publish/later-ones-too": _CONCURRENT,
     "14/lease/publish/not-yet": _CONCURRENT,
@@ -416,7 +416,7 @@ UNREACHABLE = {
     "14/vale/bytes/indirect": _INDIRECT,
     "14/switch/place/too-many": "there is one switch",
     "14/switch/attach/full": "a switch has a handful of ports",
-    "14/switch/learn/displaced": "the addresses of a campaign are in different entries of the table",
+    "14/switch/learn/displaced": "by chance alone: addresses of a campaign are in different entries",
 }
 
 VALE = Extension(
