@@ -97,13 +97,14 @@ def test_a_rule_that_never_fires_or_a_port_that_is_never_bound_fails_the_campaig
         return [*original(st, ends), habits.Rule("never", 1, lambda d: False, lambda d: None, {})]
 
     monkeypatch.setattr(lockstep, "rules", with_a_dead_one)
-    monkeypatch.setattr(lockstep, "ENDS", (*habits.ENDS, habits.End("nothere", needs="nic")))
+    # So few ports that each is bound in the campaign, but for the one that is not there.
+    few = [end for end in habits.ENDS if end.needs in ("nic", "pipe")]
+    monkeypatch.setattr(lockstep, "ENDS", (*few, habits.End("nothere", needs="nic")))
     target = open_target("reference", REFERENCE)
     entry = lockstep.campaign(target, REFERENCE, lockstep.ENOUGH, 2, tmp_path)
     assert entry.verdict == "INCONCLUSIVE"
     assert "seed 2" in entry.reason
-    never = entry.reason.rpartition(": ")[2].split(", ")
-    assert {"never", "open nothere"} <= set(never)
+    assert entry.reason.endswith(": never, open nothere")
 
 
 def test_without_hypothesis_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

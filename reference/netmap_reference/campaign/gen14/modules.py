@@ -86,8 +86,7 @@ def _draw_config(world: World, fd: str, rng: Random) -> Unit:
 
 def _name(s: System, fd: str) -> str:
     """The port of the switch that a descriptor is bound to."""
-    file = next((file for (_, held), file in s.holders.items() if held == fd), -1)
-    return s.files[file].adapter if fd in BINDINGS and file >= 0 else ""
+    return vale.bound(s, fd) if fd in BINDINGS else ""
 
 
 def _call(world: World, args: dict[str, Any], choose: Choose) -> Result:

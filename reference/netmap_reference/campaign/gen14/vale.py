@@ -65,14 +65,14 @@ _GROUP, _OWN, _NEW, _OTHER = "group", "own", "new", "other"
 # --- what is drawn --------------------------------------------------------------------------------
 
 
-def _bound(s: System, fd: str) -> str:
+def bound(s: System, fd: str) -> str:
     """The port a descriptor is bound to, when a switch has it."""
     name = next((s.files[file].adapter for (_, held), file in s.holders.items() if held == fd), "")
     return name if name in s.adapters and s.adapters[name].vp is not None else ""
 
 
 def _draw_send(world: World, fd: str, rng: Random) -> Unit:
-    if not _bound(world.system(), fd):
+    if not bound(world.system(), fd):
         return ()
     rings = [name for name in world.rings(fd) if name[0] == "t"]
     packets = []
@@ -177,7 +177,7 @@ def frame_of(packet: list[Any], number: int, hdr: int, tag: int) -> Sent:
 def _send(world: World, args: dict[str, Any], choose: Choose) -> Result | None:
     """Send what is there already, then these packets as far as there is room, and look who got them."""
     s, fd = world.system(), args["fd"]
-    port = _bound(s, fd)
+    port = bound(s, fd)
     if not port or args["ring"] not in world.rings(fd):
         return None
     before = world.txsync(fd, choose)

@@ -104,10 +104,14 @@ def capacity(w: Wire, k: KringState) -> int:
     return k.pos.n + 1 if w.driver.copies else rx_room(k.pos)
 
 
-def slots_of(s: System, k: KringState, data: bytes) -> int:
-    """How many receive slots a frame needs."""
-    size = slot_size(k.offset, s.allocators[s.adapters[k.adapter].mem].buf_size, True).state
+def slots(data: bytes, size: int) -> int:
+    """How many slots of ``size`` bytes a frame needs; an empty one takes one too."""
     return max(1, -(-len(data) // size))
+
+
+def slots_of(s: System, k: KringState, data: bytes) -> int:
+    """How many receive slots of a ring a frame needs."""
+    return slots(data, slot_size(k.offset, bind.allocator(s, k.adapter).buf_size, True).state)
 
 
 def send(s: System, port: str, frames: Iterable[bytes], where: str, choose: Choose) -> list[str]:
@@ -202,12 +206,12 @@ def sound_slots(s: System, k: KringState, count: int) -> int:
     return count
 
 
-def whole(frames: Iterable[bytes], slots: int, buf_size: int) -> int:
-    """How many of the frames, one behind the other, ``slots`` slots of ``buf_size`` bytes hold."""
+def whole(frames: Iterable[bytes], room: int, buf_size: int) -> int:
+    """How many of the frames, one behind the other, ``room`` slots of ``buf_size`` bytes hold."""
     fitting = used = 0
     for frame in frames:
-        used += max(1, -(-len(frame) // buf_size))
-        if used > slots:
+        used += slots(frame, buf_size)
+        if used > room:
             break
         fitting += 1
     return fitting
@@ -226,7 +230,7 @@ def take(
     w: Wire = s.ports[k.adapter]
     waiting = w.incoming[k.index]
     fitting = whole((f.data for f in waiting), room, buf_size)
-    need = sum(max(1, -(-len(f.data) // buf_size)) for f in waiting)
+    need = sum(slots(f.data, buf_size) for f in waiting)
     reach = min(need, room)
     sound = sound_slots(s, k, reach) if w.driver.copies else reach
     safe = next((i for i, f in enumerate(waiting) if f.may_be_lost), len(waiting))
