@@ -16,7 +16,7 @@ from netmap_reference.core.effects import (
     Protocol,
     SelRecord,
 )
-from netmap_reference.gen2011 import poll, sync
+from netmap_reference.gen2011 import poll
 from netmap_reference.gen2011.attach import Adapter
 
 from ..engine import Proof
@@ -111,6 +111,23 @@ def _judge_poll(cases: Cases, na: Adapter, first: int, last: int, events: int, t
         ],
     )
     verbose = done.memory["sysctl", "verbose"]
+    # what is read
+    looked = {s: [q for q in rings if not any(facts[s, o][0] for o in range(first, q))] for s in ("tx", "rx")}
+    read = {
+        "tx": (looked["tx"] if want_tx else [], [q for q in synced["tx"] if wants["tx"]]),
+        "rx": (looked["rx"] if want_rx else [], synced["rx"]),
+    }
+    if found_tx:
+        served = next(q for q in synced["tx"] if facts["tx", q][1])
+        read["tx"] = (read["tx"][0], [q for q in read["tx"][1] if q <= served])
+    cases.goal(
+        "a look without locks ends at the first ring that has some",
+        all(
+            done.reads(f"{s}{q}", "avail") == before.count(q) + after.count(q)
+            for s, (before, after) in read.items()
+            for q in rings
+        ),
+    )
     said = [("netmap_poll", 1306)] * bool(verbose & 0x8000)
     said += [("netmap_poll", 1413)] * (len(synced["tx"]) if verbose & 0x20 else 0)
     cases.goal("what is asked for is logged", done.done("log") == said)
@@ -131,8 +148,8 @@ def hardware_body(p: Proof, polling: Make) -> None:
     )
     for first, last, tx, rx in shapes:
         for events, txpoll, separate in flags:
-            for no_stamp, flag, verbose in ((False, 0, 0), (True, 0, 0x8020), (True, 2, 0)):
-                if verbose and (first, last) == (0, 2):
+            for no_stamp, flag, verbose in ((False, 0, 1), (True, 0, 0x8000), (True, 2, 0x20)):
+                if no_stamp and (first, last) == (0, 2):
                     continue
                 na = Adapter("nic0", _Q, 4, 4, separate)
                 words = _poll_words(first, last, txpoll, no_stamp, verbose)
@@ -217,6 +234,9 @@ def _said(rejected: bool, memory: Words, args: tuple[Any, ...]) -> int:
     return int(rejected)
 
 
+_ANSWER = "sending up is always possible, packets are answered when there are some"
+
+
 def host_poll_body(p: Proof, polling: Make) -> None:
     cases = Cases(p, "polls")
     na = Adapter("nic0", _Q, 4, 4, True)
@@ -258,9 +278,11 @@ def host_poll_body(p: Proof, polling: Make) -> None:
         have = (after if looks else before) > 0
         rejected = (pushes and bad_tx) or (looks and bad_rx)
         answer = want_tx | (want_rx if want_rx and have else 0) | (poll.POLLERR if rejected else 0)
-        cases.goal(
-            "sending up is always possible, packets are answered when there are some", done.result == answer
-        )
+        cases.goal(_ANSWER, done.result == answer)
+        unsaid = poll.SLEEPS_UNRECORDED in p.switches
+        told = (poll.HOST_REJECTED in done.fired, poll.HOST_UNSAID in done.fired)
+        silent = rejected and answer == poll.POLLERR
+        cases.goal("the rules say so", told == ((False, silent) if unsaid else (rejected, False)))
     off = _poll_words(0, 1, True, False, 0) | {("if", "capenable"): False}
     cases.case(mode="off")
     done = cases.run(polling, na, poll.POLLIN, p.switches, memory=off, do={})
@@ -268,18 +290,30 @@ def host_poll_body(p: Proof, polling: Make) -> None:
     cases.end()
 
 
-obligation(
-    "2011.poll.host-scan",
+_host_scan = partial(
+    obligation,
     clauses=("2011.poll.host", "2011.poll.host-rejected", "2011.poll.error"),
-    statement="""One poll of the host rings pushes what is to go up, looks for packets when none is there, and
-    answers room, packets and errors as there are.""",
     functions=(poll.poll,),
     control=Control(
         "the ring that found nothing is not asked to record",
         lambda na, events, switches: _relabelled(poll.poll(na, events, switches)),
+        goal="the ring is looked at when nothing is there, recording",
     ),
     bounds="Every combination of events, of packets there before and after, and of rejections.",
+)
+_host_scan(
+    "2011.poll.host-scan",
+    statement="""One poll of the host rings pushes what is to go up, looks for packets when none is there, and
+    answers room, packets and errors as there are.""",
     rules=(poll.HOST_TX, poll.HOST_RX, poll.HOST_REJECTED, poll.MODE_OFF),
+)(host_poll_body)
+_host_scan(
+    "2011.poll.host-scan.as-written",
+    statement="As 2011.poll.host-scan, but nobody is told of a ring that was rejected.",
+    switches={poll.SLEEPS_UNRECORDED},
+    rules=(poll.HOST_TX, poll.HOST_RX, poll.HOST_UNSAID, poll.MODE_OFF),
+    finding="F2011-007",
+    refutes={_ANSWER},
 )(host_poll_body)
 
 
@@ -293,114 +327,3 @@ def _relabelled(protocol: Protocol) -> Protocol:
             answer = yield effect
     except StopIteration as end:
         return end.value
-
-
-# --- the sync ioctls ------------------------------------------------------------------------------------
-
-
-_SELECTED = "a selection that changes meanwhile is synced as it was"
-
-
-def _to_host_rings(memory: Words, args: tuple[Any, ...]) -> int:
-    memory["priv", "qfirst"], memory["priv", "qlast"] = _Q, _Q + 1
-    return 0
-
-
-def ioctl_body(p: Proof, sync_ioctl: Make) -> None:
-    cases = Cases(p, "calls")
-    for tx, first, last, no_stamp, verbose, moves in every(
-        p, "combinations", _B, (0, 1, 2), (1, 2, 3), _B, (0, 1, 0x20, 0x21), _B
-    ):
-        if not first < last or (first == _Q) != (last == _Q + 1):
-            continue
-        cases.case(transmit=tx, selection=(first, last), no_timestamp=no_stamp, moves=moves)
-        words = _poll_words(first, last, True, no_stamp, verbose)
-        names = ("txsync", "rxsync", "sync_to_host", "sync_from_host", "microtime", "log")
-        do: dict[str, Any] = {name: (lambda memory, args: 0) for name in names}
-        do["selection"] = lambda memory, args: (memory["priv", "qfirst"], memory["priv", "qlast"])
-        if moves:  # another thread binds the descriptor to the host rings while the first ring is synced
-            do["txsync"] = do["rxsync"] = _to_host_rings
-        done = cases.run(sync_ioctl, tx, _Q, p.switches, memory=words, do=do)
-        calls = [(e.what, *e.args) for e in done.of(Do) if e.what.endswith(("sync", "host"))]
-        if first == _Q:
-            cases.goal("the host rings are synced", calls == [("sync_to_host" if tx else "sync_from_host",)])
-            continue
-        side = "txsync" if tx else "rxsync"
-        wanted = [(side, q, True) for q in range(first, last)]
-        cases.goal(_SELECTED if moves else "every selected ring is synced once, in order", calls == wanted)
-        asked = {q for _, q, _ in calls}
-        cases.goal("as written rings are asked for in order, from the first on", min(asked) == first)
-        if moves and sync.RINGID_UNLOCKED in p.switches:
-            continue
-        stamps = [] if tx or no_stamp else [f"rx{q}" for q in range(first, last)]
-        cases.goal(
-            "received rings are stamped unless the sysctl says no",
-            [a[0] for a in done.done("microtime")] == stamps,
-        )
-        logs = 2 * (last - first) if tx and verbose & 0x20 else 0
-        cases.goal("logged when asked for", len(done.done("log")) == logs)
-    cases.end()
-
-
-obligation(
-    "2011.sync.ioctl",
-    clauses=("2011.control.sync", "2011.control.timestamp", "2011.control.selection"),
-    statement="""A sync ioctl syncs every ring of the selection once, in order, or the host's; received rings
-    are stamped unless the sysctl says no.""",
-    functions=(sync.sync_ioctl,),
-    control=Control(
-        "a selection is begun at ring 0",
-        lambda tx, num_queues, switches: _from_zero(sync.sync_ioctl(tx, num_queues, switches)),
-    ),
-    bounds="Two hardware pairs and the host's, every selection.",
-    rules=(sync.ALL_RINGS, sync.HOST_RINGS, sync.STAMP, sync.STAMP_OFF, sync.SELECTION_ONCE),
-)(ioctl_body)
-
-
-def _from_zero(protocol: Protocol) -> Protocol:
-    answer: Any = None
-    try:
-        while True:
-            effect = protocol.send(answer)
-            answer = yield effect
-            if effect == Do("selection") and answer[0] < _Q:
-                answer = (0, answer[1])
-    except StopIteration as end:
-        return end.value
-
-
-obligation(
-    "2011.sync.ioctl.as-written.stamps",
-    clauses=("2011.control.timestamp",),
-    statement="As 2011.sync.ioctl, but received rings are stamped whatever the sysctl says.",
-    functions=(sync.sync_ioctl,),
-    control=Control(
-        "as written, and a selection is begun at ring 0",
-        lambda tx, num_queues, switches: _from_zero(sync.sync_ioctl(tx, num_queues, switches)),
-        goal="every selected ring is synced once, in order",
-    ),
-    bounds="Two hardware pairs and the host's, every selection.",
-    switches={sync.ALWAYS_STAMPS},
-    rules=(sync.STAMP_UNASKED,),
-    finding="F2011-020",
-    refutes={"received rings are stamped unless the sysctl says no"},
-)(ioctl_body)
-
-obligation(
-    "2011.sync.ioctl.as-written.selection",
-    clauses=("2011.control.selection",),
-    statement="As 2011.sync.ioctl, but the selection is read again before every ring.",
-    functions=(sync.sync_ioctl,),
-    control=Control(
-        "as written, and nothing is logged",
-        lambda tx, num_queues, switches: without(
-            sync.sync_ioctl(tx, num_queues, switches), lambda e: isinstance(e, Do) and e.what == "log"
-        ),
-        goal="logged when asked for",
-    ),
-    bounds="As 2011.sync.ioctl; a descriptor that is bound to the host rings while its first ring is synced.",
-    switches={sync.RINGID_UNLOCKED},
-    rules=(sync.ALL_RINGS, sync.HOST_RINGS, sync.SELECTION_AGAIN),
-    finding="F2011-019",
-    refutes={_SELECTED},
-)(ioctl_body)

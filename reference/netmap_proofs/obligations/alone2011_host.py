@@ -52,7 +52,7 @@ def up_body(p: Proof, sync_to_host: Make) -> None:
     cases = Cases(p, "calls")
     lengths_of = (60, 13, 14, BUF_SIZE, BUF_SIZE + 1)
     for hwcur, cur, verbose, memory_left in every(
-        p, "combinations", range(_N), range(_N + 2), (0, 2), (0, 1, 9)
+        p, "combinations", range(_N), range(_N + 2), (1, 2), (0, 1, 9)
     ):
         for first, second, third in every(p, "lengths", lengths_of, (60, 13), (60, BUF_SIZE + 1)):
             lengths, indices = (first, second, third), (4, 5, 6)
@@ -72,6 +72,9 @@ def up_body(p: Proof, sync_to_host: Make) -> None:
                 memory=words,
                 do={**_quiet("log", "send_up"), "m_devget": devget},
             )
+            told = (host.TO_LOCKED in done.fired, host.TO_UNLOCKED in done.fired)
+            unlocked = host.UNLOCKED in p.switches
+            cases.goal("the rules say so", told == (not unlocked, unlocked))
             locks = done.of(Lock, Unlock)
             cases.goal("the ring is used under the core lock", locks == [Lock("core"), Unlock("core")])
             if cur >= _N:
@@ -100,7 +103,8 @@ def up_body(p: Proof, sync_to_host: Make) -> None:
                 "each length is read once",
                 all(done.reads(_TX, "slot", i, "len") == (i in walked) for i in range(_N)),
             )
-            said = sum(1 for i in walked if i not in good) + (len(sent) if verbose else 0)
+            cases.goal("the rules say so", (host.TO_READ_ONCE in done.fired) == (tried != []))
+            said = sum(1 for i in walked if i not in good) + (len(sent) if verbose & 2 else 0)
             cases.goal("what is wrong, and what is asked for, is logged", len(done.done("log")) == said)
             up = done.at(*[Do("send_up", ((indices[i], lengths[i]),)) for i in sent])
             cases.goal(
@@ -158,13 +162,16 @@ obligation(
 def down_body(p: Proof, sync_from_host: Make) -> None:
     cases = Cases(p, "calls")
     for hwcur, avail, cur, record, verbose in every(
-        p, "combinations", range(_N), range(_N), range(_N + 2), _B, (0, 2)
+        p, "combinations", range(_N), range(_N), range(_N + 2), _B, (1, 2)
     ):
         cases.case(hwcur=hwcur, hwavail=avail, cur=cur, record=record)
         words = _ring(_RX, Kring(_N, hwcur, avail), cur, (60,) * _N, (4, 5, 6))
         words["sysctl", "verbose"] = verbose
         done = cases.run(sync_from_host, _NA, record, p.switches, memory=words, do=_quiet("log"))
         after = done.memory[_RX, "kring"]
+        told = (host.FROM_READ in done.fired, host.FROM_READ_EARLY in done.fired)
+        early = host.READS_CUR_EARLY in p.switches
+        cases.goal("the rules say so", told == (not early, early))
         taken = (cur - hwcur) % _N
         fair = cur < _N and taken <= avail
         cases.goal("rejected exactly when more was taken than there was", done.result == int(not fair))
@@ -183,7 +190,7 @@ def down_body(p: Proof, sync_from_host: Make) -> None:
             )
             recorded, given = done.at(SelRecord(_RX)), done.at(Unlock("core"))
             cases.goal("and under the lock", not recorded or recorded[0] < given[0])
-            cases.goal("logged when asked for", len(done.done("log")) == int(bool(left and verbose)))
+            cases.goal("logged when asked for", len(done.done("log")) == int(bool(left and verbose & 2)))
         else:
             cases.goal(
                 "a rejected ring is put back",
@@ -216,7 +223,7 @@ obligation(
 def start_body(p: Proof, start: Make) -> None:
     cases = Cases(p, "calls")
     for on, hwcur, avail, length, verbose in every(
-        p, "combinations", _B, range(_N), range(-1, _N), (60, BUF_SIZE, BUF_SIZE + 1), (0, 2)
+        p, "combinations", _B, range(_N), range(-1, _N), (60, BUF_SIZE, BUF_SIZE + 1), (1, 2)
     ):
         cases.case(mode=on, hwcur=hwcur, hwavail=avail, length=length)
         k = Kring(_N, hwcur, avail)
@@ -235,10 +242,9 @@ def start_body(p: Proof, start: Make) -> None:
         )
         fits = on and 0 <= avail < _N - 1 and length <= BUF_SIZE
         cases.goal("refused exactly when there is no room for it", done.result == ("" if fits else "EBUSY"))
-        logs = int(bool(verbose)) + (
-            int(bool(verbose))
-            if fits
-            else int(on and (avail >= _N - 1 or (avail >= 0 and length > BUF_SIZE)))
+        asked = int(bool(verbose & 2))
+        logs = asked + (
+            asked if fits else int(on and (avail >= _N - 1 or (avail >= 0 and length > BUF_SIZE)))
         )
         cases.goal("what is wrong, and what is asked for, is logged", len(done.done("log")) == logs)
         after = done.memory[_RX, "kring"]
@@ -286,123 +292,6 @@ obligation(
         interrupts.START_GONE,
     ),
 )(start_body)
-
-
-# --- interrupts -----------------------------------------------------------------------------------------
-
-
-def irq_body(p: Proof, irq: Make, reset: Make) -> None:
-    cases = Cases(p, "calls")
-    for on, tx, queues, separate in every(p, "combinations", _B, _B, (1, 2), _B):
-        na = Adapter("nic0", queues, _N, _N, separate)
-        name, everyone = f"{'tx' if tx else 'rx'}0", f"{'tx' if tx else 'rx'}{na.global_queue}"
-        cases.case(mode=on, transmit=tx, queues=queues, separate=separate)
-        words: Words = {("if", "capenable"): on, (name, "kring"): Kring(_N, 1, 1), (name, "slots"): 64}
-        done = cases.run(irq, na, tx, 0, p.switches, memory=words, do={})
-        cases.goal("the interrupt is netmap's in netmap mode only", done.result == int(on))
-        waked = [e.selinfo for e in done.of(Wake)]
-        wanted = ([name] + ([everyone] if queues > 1 else [])) if on else []
-        cases.goal("who waits for the ring is woken, and who waits for several", waked == wanted)
-        held = ""
-        for effect in done.of(Lock, Unlock, Wake):
-            if isinstance(effect, Lock):
-                held = effect.name
-            elif isinstance(effect, Unlock):
-                held = ""
-            else:
-                right = name if separate and effect.selinfo == name else "core"
-                cases.goal("each under the lock its sleepers recorded under", held == right)
-        done = cases.run(reset, na, tx, 0, 2, memory=words, do=_quiet("log"))
-        cases.goal("a reset answers with the ring's first slot", done.result == (64 if on else None))
-        waked = [e.selinfo for e in done.of(Wake)]
-        cases.goal("a reset wakes everybody", waked == ([name, everyone] if on else []))
-        expected = interrupts.reset_hwofs(Kring(_N, 1, 1), tx, 2).state if on else Kring(_N, 1, 1)
-        cases.goal("a reset stores the new offset", done.memory[name, "kring"] == expected)
-    cases.end()
-
-
-obligation(
-    "2011.interrupt.calls",
-    clauses=("2011.interrupt.wake", "2011.interrupt.wake-locks", "2011.interrupt.reset"),
-    statement="""An interrupt wakes who waits for its ring and, with several queues, who waits for all, each
-    under the lock under which those recorded themselves; a reset stores the new offset and wakes both.""",
-    functions=(interrupts.irq, interrupts.reset),
-    control=Control(
-        "who waits for several rings is not woken",
-        lambda na, tx, q, switches: without(
-            interrupts.irq(na, tx, q, switches), lambda e: isinstance(e, Wake) and e.selinfo[2:] != str(q)
-        ),
-        interrupts.reset,
-    ),
-    bounds="One queue and two, one lock and ring locks.",
-    rules=(
-        interrupts.IRQ_OFF,
-        interrupts.IRQ_ALONE,
-        interrupts.IRQ_SEPARATE,
-        interrupts.IRQ_CORE,
-        interrupts.IRQ_CORE_ALL,
-        interrupts.IRQ_NM_LOCK,
-        interrupts.RESET_OFF,
-        interrupts.RESET_TX,
-        interrupts.RESET_RX,
-    ),
-)(irq_body)
-
-
-# --- a rejected ring ------------------------------------------------------------------------------------
-
-
-def reinit_body(p: Proof, ring_reinit: Make) -> None:
-    cases = Cases(p, "calls")
-    slots = ((4, 60), (1, 60), (2, BUF_SIZE), (_TOTAL - 1, BUF_SIZE + 1), (_TOTAL, 60))
-    for cur, flags, first, second, last in every(
-        p, "combinations", (1, _N, _N - 1), (0, 1, 2), slots, slots, slots
-    ):
-        given = (first, second, last)
-        cases.case(cur=cur, flags=flags, slots=given)
-        words = _ring("r", Kring(_N, 2, 1), cur, tuple(s[1] for s in given), tuple(s[0] for s in given))
-        words["r", "flags"] = flags
-        done = cases.run(ring_reinit, "r", p.switches, memory=words, do=_quiet("log"))
-        bad = [i for i, (index, length) in enumerate(given) if not 2 <= index < _TOTAL or length > BUF_SIZE]
-        for i, (index, length) in enumerate(given):
-            wrong = not 2 <= index < _TOTAL
-            got = (done.memory["r", "slot", i, "buf_idx"], done.memory["r", "slot", i, "len"])
-            cases.goal(
-                "bad slots are made safe, good ones stay",
-                got == ((0 if wrong else index), (0 if i in bad else length)),
-            )
-            cases.goal(
-                "every slot is read once",
-                done.reads("r", "slot", i, "buf_idx") == 1,
-                done.reads("r", "slot", i, "len") == 1,
-            )
-        errors = len(bad) + (cur > _N - 1)
-        told = (done.memory["r", "cur"], done.memory["r", "avail"], done.memory["r", "flags"], done.result)
-        cases.goal(
-            "cur and avail are the kernel's, and the application is told",
-            told == (2, 1, flags | ring.NR_REINIT, 1),
-        )
-        logs = 1 + (2 if errors else 0) + (1 if bad and cur <= _N - 1 else 0)
-        cases.goal("what was found is logged", len(done.done("log")) == logs)
-    cases.end()
-
-
-obligation(
-    "2011.ring.reinit-call",
-    clauses=("2011.ring.reinit-resets", "2011.ring.reinit-slots", "2011.ring.reinit-told"),
-    statement="""Putting a rejected ring back, as a whole: every slot is made safe, cur and avail are the
-    kernel's, the application is told, and each of its words is read once but cur, which is read again.""",
-    functions=(ring.ring_reinit,),
-    control=Control(
-        "slots are left as they are",
-        lambda name, switches: without(
-            ring.ring_reinit(name, switches), lambda e: isinstance(e, WriteUser) and "slot" in e.where
-        ),
-    ),
-    bounds="""A ring of three slots, indices and lengths on both sides of their limits, cur inside and
-    outside.""",
-    rules=(ring.REINIT, ring.REINIT_TOLD, ring.SLOT_OK, ring.SLOT_BAD_IDX, ring.SLOT_BAD_LEN),
-)(reinit_body)
 
 
 # --- as written -----------------------------------------------------------------------------------------
@@ -484,23 +373,5 @@ _as_written(
             interrupts.start(na, length, switches), lambda e: isinstance(e, Wake)
         ),
         goal="who waits is woken, after that",
-    ),
-)
-_as_written(
-    "2011.ring.reinit-call.as-written.conditional",
-    "F2011-002",
-    reinit_body,
-    ring.ring_reinit,
-    ring.REINIT_CONDITIONAL,
-    (ring.REINIT_KEPT, ring.REINIT),
-    {"cur and avail are the kernel's, and the application is told"},
-    ("2011.ring.reinit-resets",),
-    "As 2011.ring.reinit-call, but only when the routine itself finds something wrong.",
-    Control(
-        "as written, and slots are left as they are",
-        lambda name, switches: without(
-            ring.ring_reinit(name, switches), lambda e: isinstance(e, WriteUser) and "slot" in e.where
-        ),
-        goal="bad slots are made safe, good ones stay",
     ),
 )

@@ -61,6 +61,12 @@ def _locks(cases: Cases, na: Adapter, name: str, lock: bool, done: Done) -> None
         )
 
 
+def _early(p: Proof, cases: Cases, done: Done) -> None:
+    early = nic.READS_CUR_EARLY in p.switches
+    told = (nic.CUR_LOCKED in done.fired, nic.CUR_EARLY in done.fired)
+    cases.goal("the rules say so", told == (not early, early))
+
+
 def _put_back(cases: Cases, name: str, k: Kring, done: Done) -> None:
     after = (done.memory[name, "cur"], done.memory[name, "avail"], done.result)
     kept = done.memory[name, "kring"]
@@ -93,6 +99,7 @@ def tx_body(p: Proof, txsync: Make) -> None:
             do = _answers(card, "nic.tx", "log", "nic.tx_desc", "nic.tx_tail", "nic.tx_clean")
             done = cases.run(txsync, na, 0, lock, p.switches, memory=_words("tx0", k, cur, slots), do=do)
             _locks(cases, na, "tx0", lock, done)
+            _early(p, cases, done)
             looked = done.fired.count(sync.CUR_OK) + done.fired.count(sync.CUR_BAD)
             cases.goal("cur is compared with the ring's size once", looked == 1)
             new = [(hwcur + i) % _N for i in range((cur - hwcur) % _N)] if cur < _N else []
@@ -119,12 +126,17 @@ def tx_body(p: Proof, txsync: Make) -> None:
             )
             if not sound:
                 _put_back(cases, "tx0", k, done)
+                cases.goal("the rules say so", not {nic.TX_RECLAIM, nic.TX_NO_RECLAIM} & set(done.fired))
                 continue
             left = avail - len(new)
             reclaims = lock or left == 0
             cases.goal(
                 "completions are looked at when asked for or when nothing is left",
                 len(done.done("nic.tx")) == int(reclaims),
+            )
+            cases.goal(
+                "the rules say so",
+                (nic.TX_RECLAIM in done.fired, nic.TX_NO_RECLAIM in done.fired) == (reclaims, not reclaims),
             )
             left += done_by_nic if reclaims else 0
             after = done.memory["tx0", "kring"]
@@ -222,6 +234,7 @@ def rx_body(p: Proof, rxsync: Make) -> None:
             do = _answers(card, "nic.rx", "log", "nic.rx_desc", "nic.rx_check", "nic.rx_tail")
             done = cases.run(rxsync, na, 0, lock, p.switches, memory=words, do=do)
             _locks(cases, na, "rx0", lock, done)
+            _early(p, cases, done)
             looked = done.fired.count(sync.CUR_OK) + done.fired.count(sync.CUR_BAD)
             cases.goal("cur is compared with the ring's size once", looked == 1)
             looks = cur < _N and (lock or pending or number == 1)

@@ -14,10 +14,9 @@ from netmap_reference.core.effects import (
     Sleep,
     Unlock,
     Wake,
-    WriteKernel,
 )
 from netmap_reference.core.step import Step
-from netmap_reference.gen2011 import attach, control, iface, memory, pool, register
+from netmap_reference.gen2011 import attach, control, memory, pool, register
 from netmap_reference.gen2011.attach import Adapter
 from netmap_reference.gen2011.memory import Obj
 from netmap_reference.gen2011.ring import Kring
@@ -245,10 +244,14 @@ def close_body(p: Proof, dtor_locked: Make) -> None:
         cases.goal("the interface's memory is given back, with the last its rings'", objs == (
             (Obj(0, 192, False),) if last else (Obj(0, 64, False), Obj(64, 128, True))))  # fmt: skip
         cases.goal(_OWNERS, done.of(ReadUser) == [])
-        given = frozenset(i for i in slots if 1 < i < 14) if done.of(ReadUser) else frozenset[int]()
+        trusts = last and register.TRUSTS_SLOTS in p.switches
+        given = frozenset(i for i in slots if 1 < i < 14) if trusts else frozenset[int]()
         cases.goal(
             "as written what the slots name comes free", done.memory["mem", "pool"].bitmap == taken | given
         )
+        logged = [line for what, line in done.done("log") if what == "netmap_free_buf"]
+        wrong = _refusals(slots, taken) if trusts else []
+        cases.goal("as written what cannot come free is logged", logged == wrong)
         owned = done.done("free_unreferenced") == ([()] if last else [])
         cases.goal("those that no ring names come free", owned or register.TRUSTS_SLOTS in p.switches)
         if last:
@@ -257,6 +260,19 @@ def close_body(p: Proof, dtor_locked: Make) -> None:
             )
             cases.goal("under the allocator's lock", locked)
     cases.end()
+
+
+def _refusals(slots: tuple[int, ...], free: frozenset[int]) -> list[int]:
+    """The lines that log an index beyond the pool of 14, and one that is free already."""
+    lines, now = list[int](), set(free)
+    for index in slots:
+        if index >= 14:
+            lines.append(215)
+        elif index in now:
+            lines.append(221)
+        elif index > 1:
+            now.add(index)
+    return lines
 
 
 def _outside(log: tuple[Any, ...]) -> bool:
@@ -311,89 +327,3 @@ _close(
     finding="F2011-012",
     refutes={_HELD},
 )(close_body)
-
-# --- making rings ----------------------------------------------------------------------------------
-
-_KEPT = "the locks of the rings are left alone"
-
-
-def new_body(p: Proof, if_new: Make) -> None:
-    cases = Cases(p, "registrations")
-    na = Adapter("nic0", 1, 2, 3, True)
-    for refcount, free, room, got in every(p, "combinations", (0, 1), (9, 10, 12), (0, 1, 2), _B):
-        cases.case(refcount=refcount, free=free, room=room, entry=got)
-        one, rings = iface.if_bytes(1), iface.rings_bytes(na)
-        objs = {0: (), 1: (Obj(0, one + 16, False),), 2: (Obj(0, one + rings + 4096, False),)}[room]
-        members = frozenset(range(2, 2 + free))
-        words = {
-            ("na", "refcount"): refcount, ("mem", "objs"): objs,
-            ("mem", "pool"): pool.Pool(40, free, members),
-        }  # fmt: skip
-        do: dict[str, Any] = {n: (lambda memory, args: None) for n in ("log", "zero", "init_if", "init_ring",
-                                                                         "init_offsets")}  # fmt: skip
-        do["kmalloc"] = lambda memory, args, got=got: got
-        done = cases.run(if_new, na, p.switches, memory=words, do=do)
-        made = done.result is not None
-        whole = got and room >= 1 and (refcount == 1 or (room == 2 and free >= 10))
-        cases.goal("it succeeds when there is room for all of it", made == whole)
-        told = refcount + 1 if whole else refcount if not got or room == 0 else 0
-        cases.goal("registrations are counted", done.memory["na", "refcount"] == told)
-        if not whole:
-            cases.goal(
-                "a failure gives everything back",
-                _free_bytes(done.memory["mem", "objs"]) == _free_bytes(objs),
-            )
-            cases.goal("a failure gives everything back", done.memory["mem", "pool"].bitmap == members)
-            continue
-        inits = done.done("init_ring")
-        cases.goal("only the first one makes rings", [a[0] for a in inits] == (
-            ["tx0", "rx0", "tx1", "rx1"] if refcount == 0 else []))  # fmt: skip
-        cases.goal(_KEPT, not any(a[5] for a in inits))
-        cases.goal("a ring has its number of slots, all free to send", [a[2:4] for a in inits] == (
-            [(2, 1), (3, 0), (2, 1), (3, 0)] if refcount == 0 else []))  # fmt: skip
-        taken = [i for a in inits for i in a[4]]
-        cases.goal("each slot gets a buffer of its own", taken == sorted(members)[: len(taken)])
-        cases.goal("and as many as there are slots", [len(a[4]) for a in inits] == [a[2] for a in inits])
-        sizes = [iface.ring_bytes(a[2]) for a in inits]
-        ends = [a[1] + s for a, s in zip(inits, sizes, strict=True)]
-        cases.goal("rings lie behind one another", [a[1] for a in inits][1:] == ends[:-1])
-        cases.goal("the interface's offsets are stored last", done.done("init_offsets") == [(done.result,)])
-        locked = _under(done.log, "nma", lambda e: isinstance(e, WriteKernel) and e.where == ("mem", "pool"))
-        cases.goal("buffers are taken under the allocator's lock", locked)
-    cases.end()
-
-
-def _free_bytes(objs: tuple[Obj, ...]) -> int:
-    return sum(o.size for o in objs if not o.used)
-
-
-_new = partial(
-    obligation,
-    clauses=("2011.iface.locks-kept", "2011.iface.own-buffers", "2011.iface.no-memory", "2011.iface.first"),
-    functions=(iface.if_new,),
-    control=Control(
-        "the offsets are not stored",
-        lambda na, switches: without(
-            iface.if_new(na, switches), lambda e: isinstance(e, Do) and e.what == "init_offsets"
-        ),
-        goal="the interface's offsets are stored last",
-    ),
-    bounds="""One pair of rings of two and three slots and the host's; memory and buffers that do and do not
-    do.""",
-)
-_new(
-    "2011.iface.made",
-    statement="""The first registration makes the rings of an interface, each slot with a buffer of its own,
-    and leaves their locks alone; later ones only count; one that has no memory or too few buffers leaves
-    nothing.""",
-    rules=(iface.IF_FIRST, iface.IF_AGAIN, iface.IF_NO_AREA, iface.IF_NO_RINGS, iface.IF_NO_BUFS,
-           iface.IF_OFFSETS, iface.LOCKS_KEPT),
-)(new_body)  # fmt: skip
-_new(
-    "2011.iface.made.as-written",
-    statement="As 2011.iface.made, but the rings' mutexes are zeroed with the rest.",
-    switches={iface.ZEROES_LOCKS},
-    rules=(iface.IF_FIRST, iface.LOCKS_ZEROED),
-    finding="F2011-013",
-    refutes={_KEPT},
-)(new_body)

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from netmap_reference.core.effects import Do, Lock, Protocol, Unlock
 from netmap_reference.core.step import Step
 from netmap_reference.gen2011 import memory
 from netmap_spec import invariants as spec
 
 from ..engine import Proof
+from ..explorer.scenario import without
 from ..obligation import Control, obligation
-from ..schemas import fold
+from ..schemas import Cases, fold
 
 Obj = memory.Obj
 _CLAUSES = ("2011.memory.first-fit", "2011.memory.coalesce")
@@ -241,3 +243,42 @@ def freeing(p: Proof, free: Callable[[tuple[Obj, ...], int | None], Step[memory.
         p.goal("what is unknown is logged, at its line", got.log == (329 if offset is None else 340))
         p.goal("what is unknown changes nothing", got.objs == objs)
     _sound(p, got.objs, total)
+
+
+def call_body(p: Proof, mfree: Callable[..., Protocol]) -> None:
+    cases = Cases(p, "calls")
+    objs = (Obj(0, 64, True), Obj(64, 32, False), Obj(96, 64, True))
+    after = {0: (Obj(0, 96, False), objs[2]), 96: (objs[0], Obj(64, 96, False))}
+    for offset in (None, 0, 1, 64, 96, 160):
+        cases.case(offset=offset)
+        memory_words = {("mem", "objs"): objs}
+        done = cases.run(mfree, offset, memory=memory_words, do={"log": lambda memory, args: None})
+        known = offset in after
+        got = done.memory["mem", "objs"]
+        wanted = objs if offset is None else after.get(offset, objs)
+        cases.goal("what is in use there comes free, nothing else changes", got == wanted)
+        line = 0 if known else 329 if offset is None else 340
+        cases.goal(
+            "what is unknown is logged, once", done.done("log") == [("netmap_free", line)] * bool(line)
+        )
+        locks = [] if offset is None else [Lock("nma"), Unlock("nma")]
+        cases.goal("the list is looked at under its lock", done.of(Lock, Unlock) == locks)
+        logs = done.at(Do("log", ("netmap_free", line)))
+        cases.goal("and logged without it", not logs or offset is None or logs[0] > done.at(Unlock("nma"))[0])
+    cases.end()
+
+
+obligation(
+    "2011.memory.free-call",
+    clauses=("2011.memory.free-unknown", "2011.memory.lock"),
+    statement="""Giving an object back is done under the allocator's mutex and says nothing; what is unknown
+    changes nothing and is logged after the mutex was given back.""",
+    functions=(memory.mfree,),
+    control=Control(
+        "nothing is logged",
+        lambda offset: without(memory.mfree(offset), lambda e: isinstance(e, Do)),
+        goal="what is unknown is logged, once",
+    ),
+    bounds="A list of three objects, every offset of interest: the list itself is 2011.memory.free.",
+    rules=(memory.FREE_NULL, memory.FREE_UNKNOWN),
+)(call_body)

@@ -242,10 +242,38 @@ def small_pools(
     subsets = itertools.chain.from_iterable(itertools.combinations(edges, k) for k in range(len(edges) + 1))
     for free, n in every(p, "allocations", subsets, range(len(edges) + 2)):
         before = Pool(total, len(free), beyond.union(free))
-        got = p.run(new_bufs, before, n).state
+        step = p.run(new_bufs, before, n)
+        got = step.state
+        passed = got.taken != () and got.taken[-1] >= WORD
+        p.goal("only words with nothing free are passed over", (pool.WORD_FULL in step.fired) == passed)
         if n > len(free):
             p.goal("none when there are too few", got.taken == (), got.pool == before)
         else:
             p.goal("the lowest ones, in order", got.taken == free[:n])
             left = Pool(total, len(free) - n, beyond.union(free[n:]))
             p.goal("the pool loses exactly those", got.pool == left)
+
+
+# --- how the bitmap is stored --------------------------------------------------------------------------
+
+
+@obligation(
+    "2011.pool.words",
+    clauses=("2011.pool.count",),
+    statement="""Stored in 32-bit words, the bitmap has the bit of a buffer set exactly when it is free, and
+    as many words as the buffers fill.""",
+    functions=(pool.words,),
+    control=Control("the last word is not stored", lambda one: pool.words(one)[:-1]),
+    bounds="""Pools that end at every place of the first three words; every pair of eight buffers at the
+    edges: a bit is stored without regard to the others.""",
+)
+def stored(p: Proof, words: Callable[[Pool], list[int]]) -> None:
+    edges = (0, 1, 2, WORD - 1, WORD, WORD + 1, 2 * WORD - 1, 2 * WORD)
+    pairs = [(), *((i,) for i in edges), *itertools.combinations(edges, 2)]
+    for total, free in every(p, "pools", range(1, 3 * WORD + 1), pairs):
+        size = -(-total // WORD)
+        members = frozenset(i for i in free if i < size * WORD)
+        got = p.run(words, Pool(total, len(members), members))
+        p.goal("a word for every 32 buffers", len(got) == size)
+        bits = frozenset(w * WORD + i for w, word in enumerate(got) for i in range(WORD) if word >> i & 1)
+        p.goal("a bit for each that is free", bits == members, all(0 <= w < 1 << WORD for w in got))

@@ -88,8 +88,7 @@ def irq(na: Adapter | None, tx: bool, q: int, switches: frozenset[str] = CONTRAC
         yield Fired(IRQ_OFF)
         return 0
     if na is None:
-        yield from faults("netmap_rx_irq", 1712, "tx_rings" if tx else "rx_rings")
-        return 0
+        return (yield from faults("netmap_rx_irq", 1712, "tx_rings" if tx else "rx_rings"))
     bypass = BYPASSES_NM_LOCK in switches
     yield Fired(IRQ_OWN_MUTEX if bypass else IRQ_NM_LOCK)
     side = "tx" if tx else "rx"
