@@ -9,244 +9,162 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from netmap_reference.core.choice import eager
 from netmap_reference.core.step import Step
-from netmap_reference.gen14 import (
-    bind,
-    csb,
-    header,
-    kloop,
-    legacy,
-    memory,
-    poll,
-    requests,
-    situations,
-    switch_requests,
-)
+from netmap_reference.gen14 import bind, csb, kloop, legacy, memory, poll, requests, switch_requests
 from netmap_reference.gen14.ports import vale_ports
-from netmap_reference.gen14.result import Result
 from netmap_reference.gen14.ring import Kring
 from netmap_reference.gen14.world import World
 
 from ..engine import Proof
-from ..mutation.planting import Slip, standing_in
 from ..obligation import Control, obligation
 from ..schemas import Cases, every
-
-Trace = Callable[[World], list[tuple[str, bool]]]
-_OTHERS = "the requests before it succeed"
-
-
-def _register(w: World, fd: str, **fields: Any) -> Result:
-    return w.register(fd, fields, eager)
-
-
-def _ask(w: World, fd: str, request: str, **fields: Any) -> Result:
-    return w.ctl(fd, request, fields, eager)
-
-
-def _good(*results: Result) -> bool:
-    return all(each.outcome.ok for each in results)
-
+from ..traces import OTHERS, Goals, ask, good, promise, register
 
 # --- the traces -------------------------------------------------------------------------------------------
 
 
-def attach_fails(w: World) -> list[tuple[str, bool]]:
+def attach_fails(w: World) -> Goals:
     w.open("A")
     w.open("B")
-    made = [_ask(w, "A", "VALE_NEWIF", name="p"), _register(w, "B", name="p")]
-    refused = _ask(w, "A", "VALE_ATTACH", name="vale0:p").outcome.detail
-    found = _ask(w, "A", "VALE_LIST", name="vale0:p").outcome.detail
-    return [
-        (_OTHERS, _good(*made) and refused == "EBUSY"),
-        ("an attachment that fails is not there", found == "ENOENT"),
-    ]
+    made = [ask(w, "A", "VALE_NEWIF", name="p"), register(w, "B", name="p")]
+    refused = ask(w, "A", "VALE_ATTACH", name="vale0:p").outcome.detail
+    found = ask(w, "A", "VALE_LIST", name="vale0:p").outcome.detail
+    yield OTHERS, good(*made) and refused == "EBUSY"
+    yield "an attachment that fails is not there", found == "ENOENT"
 
 
-def persistent(w: World) -> list[tuple[str, bool]]:
+def persistent(w: World) -> Goals:
     w.open("A")
     w.open("B")
-    made = [_ask(w, "A", "VALE_NEWIF", name="p"), _ask(w, "A", "VALE_ATTACH", name="vale0:p")]
-    made += [_register(w, "B", name="vale0:p"), w.close("B")]
-    off = _ask(w, "A", "VALE_DETACH", name="vale0:p")
-    gone = _ask(w, "A", "VALE_DELIF", name="p")
-    return [
-        (_OTHERS, _good(*made)),
-        ("a port that was bound can be taken away like any other", _good(off, gone)),
-    ]
+    made = [ask(w, "A", "VALE_NEWIF", name="p"), ask(w, "A", "VALE_ATTACH", name="vale0:p")]
+    made += [register(w, "B", name="vale0:p"), w.close("B")]
+    off = ask(w, "A", "VALE_DETACH", name="vale0:p")
+    gone = ask(w, "A", "VALE_DELIF", name="p")
+    yield OTHERS, good(*made)
+    yield "a port that was bound can be taken away like any other", good(off, gone)
 
 
-def stop_first(w: World) -> list[tuple[str, bool]]:
+def stop_first(w: World) -> Goals:
     w.open("A")
     option = {"type": "CSB", "entries": 8}
-    made = [_register(w, "A", name="v0", flags="NR_EXCLUSIVE", options=[option])]
-    made += [_ask(w, "A", "SYNC_KLOOP_STOP"), _ask(w, "A", "SYNC_KLOOP_START", sleep_us=10)]
-    return [(_OTHERS, _good(*made)), ("a STOP without a loop ends none", made[-1].asleep)]
+    made = [register(w, "A", name="v0", flags="NR_EXCLUSIVE", options=[option])]
+    made += [ask(w, "A", "SYNC_KLOOP_STOP"), ask(w, "A", "SYNC_KLOOP_START", sleep_us=10)]
+    yield OTHERS, good(*made)
+    yield "a STOP without a loop ends none", made[-1].asleep
 
 
-def enable_unbound(w: World) -> list[tuple[str, bool]]:
+def enable_unbound(w: World) -> Goals:
     w.open("A")
     option = {"type": "CSB", "entries": 8}
-    early = _ask(w, "A", "CSB_ENABLE", options=[option]).outcome.detail
-    bound = _register(w, "A", name="v0", flags="NR_EXCLUSIVE")
-    after = _ask(w, "A", "CSB_ENABLE", options=[option])
-    return [(_OTHERS, _good(bound, after)), ("CSB mode needs a bound descriptor", early == "ENXIO")]
+    early = ask(w, "A", "CSB_ENABLE", options=[option]).outcome.detail
+    bound = register(w, "A", name="v0", flags="NR_EXCLUSIVE")
+    after = ask(w, "A", "CSB_ENABLE", options=[option])
+    yield OTHERS, good(bound, after)
+    yield "CSB mode needs a bound descriptor", early == "ENXIO"
 
 
-def too_large(w: World) -> list[tuple[str, bool]]:
+def too_large(w: World) -> Goals:
     for fd in "ABCD":
         w.open(fd)
-    users = [_register(w, "A", name="m0"), _register(w, "B", name="v0")]
+    users = [register(w, "A", name="m0"), register(w, "B", name="v0")]
     held = w.system().allocators[memory.GLOBAL_ID].active
     w.close("A")
     w.close("B")
     w.sysctl("buf_size", 70_000)
-    refused = [_register(w, fd, name="v0").outcome.detail for fd in ("C", "D")]
+    refused = [register(w, fd, name="v0").outcome.detail for fd in ("C", "D")]
     active = w.system().allocators[memory.GLOBAL_ID].active
-    return [
-        (_OTHERS, _good(*users) and held == 2 and refused[0] == "EINVAL"),
-        ("sizes that cannot be laid out are refused each time", refused[1] == "EINVAL" and active == 0),
-    ]
+    yield OTHERS, good(*users) and held == 2 and refused[0] == "EINVAL"
+    yield "sizes that cannot be laid out are refused each time", refused[1] == "EINVAL" and active == 0
 
 
-def no_body(w: World) -> list[tuple[str, bool]]:
+def no_body(w: World) -> Goals:
     w.open("A")
-    first = _register(w, "A", name="v0", header={"nobody": 1})
-    again = _register(w, "A", name="v0", header={"reserved": dict(first.hdr)["nr_reserved"]})
+    first = register(w, "A", name="v0", header={"nobody": 1})
+    again = register(w, "A", name="v0", header={"reserved": dict(first.hdr)["nr_reserved"]})
     told = first.outcome.detail == "EINVAL"
-    good = _register(w, "A", name="v0") if not again.outcome.ok else again
-    return [(_OTHERS, told and good.outcome.ok), ("a corrected request is accepted", again.outcome.ok)]
+    good = register(w, "A", name="v0") if not again.outcome.ok else again
+    yield OTHERS, told and good.outcome.ok
+    yield "a corrected request is accepted", again.outcome.ok
 
 
-def old_head(w: World) -> list[tuple[str, bool]]:
+def old_head(w: World) -> Goals:
     made = []
     for fd, extra in (("A", 2), ("D", 3), ("B", 0)):
         w.open(fd)
-        made.append(_register(w, fd, name="v0", extra_bufs=extra))
-    head = w.nifp("D").ni_bufs_head if _good(*made) else 0
+        made.append(register(w, fd, name="v0", extra_bufs=extra))
+    head = w.nifp("D").ni_bufs_head if good(*made) else 0
     w.close("A")
     w.close("D")
     w.open("C")
-    made.append(_register(w, "C", name="v0", extra_bufs=12))
+    made.append(register(w, "C", name="v0", extra_bufs=12))
     taken = head in w.system().allocators[memory.GLOBAL_ID].buf_pool.used
     w.open("A")
     w.fail("nic.register")
-    late = _register(w, "A", name="m0").outcome.detail
+    late = register(w, "A", name="m0").outcome.detail
     kept = head in w.system().allocators[memory.GLOBAL_ID].buf_pool.used
-    return [
-        (_OTHERS, _good(*made) and taken and late == "ENOMEM"),
-        ("a late failure frees nobody's chain", kept),
-    ]
+    yield OTHERS, good(*made) and taken and late == "ENOMEM"
+    yield "a late failure frees nobody's chain", kept
 
 
-def map_fails(w: World) -> list[tuple[str, bool]]:
+def map_fails(w: World) -> Goals:
     for fd in ("A", "B", "C"):
         w.open(fd)
-    made = _register(w, "A", name="m0")
+    made = register(w, "A", name="m0")
     w.fail("memory.map")
-    refused = _register(w, "B", name="v0").outcome.detail
-    after = [_register(w, "B", name="v0"), _register(w, "C", name="m0")]
-    return [
-        (_OTHERS, _good(made) and refused == "ENOMEM"),
-        ("who comes after a device that cannot be mapped for finds the region", _good(*after)),
-    ]
+    refused = register(w, "B", name="v0").outcome.detail
+    after = [register(w, "B", name="v0"), register(w, "C", name="m0")]
+    yield OTHERS, good(made) and refused == "ENOMEM"
+    yield "who comes after a device that cannot be mapped for finds the region", good(*after)
 
 
-#: Name, clauses, trace, the switch under which its last goal fails, the finding, in words, as written.
-_TRACES: tuple[tuple[str, tuple[str, ...], Trace, str, str, str, str], ...] = (
-    (
-        "14.switch.attach-fails", ("14.switch.attach",), attach_fails, switch_requests.STAYS_ATTACHED,
-        "F14-065",
-        "An attachment that fails because the port is in use leaves no port on the switch.",
-        "the port stays on the switch",
-    ),
-    (
-        "14.switch.persistent", ("14.switch.attach",), persistent, vale_ports.RENAMED, "F14-064",
-        "A persistent port that was bound and closed can be detached and deleted.",
-        "it has another name by then",
-    ),
-    (
-        "14.kloop.stop-first", ("14.kloop.stop",), stop_first, kloop.STOP_REMEMBERED, "F14-082",
-        "A loop that starts after a STOP which found none runs.",
-        "it ends at once",
-    ),
-    (
-        "14.csb.bound-only", ("14.csb.enable-bound",), enable_unbound, csb.ENABLE_UNBOUND, "F14-085",
-        "CSB_ENABLE fails on a descriptor that is not bound, and succeeds when it is.",
-        "it succeeds and does nothing",
-    ),
-    (
-        "14.memory.refused-sizes", ("14.memory.reconfigured",), too_large, memory.COUNTS_DOWN, "F14-015",
-        "Sizes that cannot be laid out are refused by every request until they are changed.",
-        "the region counts a user less, and the next request is carried out",
-    ),
-    (
-        "14.memory.error-passes", ("14.memory.finalized",), map_fails, memory.ERROR_STICKS, "F14-026",
-        "A request that fails because its device cannot be mapped for leaves the region to the others.",
-        "the region returns the error to whoever comes next",
-    ),
-    (
-        "14.control.sent-again", ("14.control.header",), no_body, requests.RESERVED_LEFT, "F14-043",
-        "A request that was refused for its body is accepted when it is corrected and sent again.",
-        "its header has come back changed",
-    ),
-    (
-        "14.failure.no-early-use", ("14.failure.no-early-use",), old_head, bind.STALE_HEAD, "F14-012",
-        "A REGISTER that fails late gives back no chain of extra buffers but its own.",
-        "the head that the memory had before counts",
-    ),
+promise(
+    "14.switch.attach-fails", ("14.switch.attach",), attach_fails, switch_requests.STAYS_ATTACHED, "F14-065",
+    "an attachment that fails is not there",
+    "An attachment that fails because the port is in use leaves no port on the switch.",
+    "the port stays on the switch",
 )  # fmt: skip
-
-_HEADER = header.check_header
-_BREAKS = Slip(_HEADER, "reserved != 0 -> reserved == 0")
-
-
-def traced(trace: Trace) -> Callable[..., None]:
-    """The body of a trace: every goal it gives."""
-
-    def body(p: Proof, *functions: Callable[..., Any]) -> None:
-        cases = Cases(p, "traces")
-        cases.case(trace=trace.__name__)
-        with standing_in(functions):
-            goals = trace(World(situations.PORTS, p.switches))
-        for goal, holds in goals:
-            cases.goal(goal, holds)
-        cases.end()
-
-    return body
-
-
-_LAST_GOAL = {
-    "F14-065": "an attachment that fails is not there",
-    "F14-064": "a port that was bound can be taken away like any other",
-    "F14-082": "a STOP without a loop ends none",
-    "F14-085": "CSB mode needs a bound descriptor",
-    "F14-015": "sizes that cannot be laid out are refused each time",
-    "F14-026": "who comes after a device that cannot be mapped for finds the region",
-    "F14-043": "a corrected request is accepted",
-    "F14-012": "a late failure frees nobody's chain",
-}
-
-for _id, _clauses, _trace, _switch, _finding, _said, _as_written in _TRACES:
-    _traced = partial(
-        obligation,
-        clauses=_clauses,
-        functions=(_HEADER,),
-        control=Control("every request is refused", _BREAKS, goal=_OTHERS),
-        bounds="The one trace that shows it; nothing in it depends on a size.",
-        rules=(),
-        whole_device=True,
-    )
-    _traced(_id, statement=_said)(traced(_trace))
-    _traced(
-        f"{_id}.as-written",
-        statement=f"As {_id}, but {_as_written}.",
-        switches={_switch},
-        finding=_finding,
-        refutes={_LAST_GOAL[_finding]},
-    )(traced(_trace))
-
+promise(
+    "14.switch.persistent", ("14.switch.attach",), persistent, vale_ports.RENAMED, "F14-064",
+    "a port that was bound can be taken away like any other",
+    "A persistent port that was bound and closed can be detached and deleted.",
+    "it has another name by then",
+)  # fmt: skip
+promise(
+    "14.kloop.stop-first", ("14.kloop.stop",), stop_first, kloop.STOP_REMEMBERED, "F14-082",
+    "a STOP without a loop ends none",
+    "A loop that starts after a STOP which found none runs.",
+    "it ends at once",
+)  # fmt: skip
+promise(
+    "14.csb.bound-only", ("14.csb.enable-bound",), enable_unbound, csb.ENABLE_UNBOUND, "F14-085",
+    "CSB mode needs a bound descriptor",
+    "CSB_ENABLE fails on a descriptor that is not bound, and succeeds when it is.",
+    "it succeeds and does nothing",
+)  # fmt: skip
+promise(
+    "14.memory.refused-sizes", ("14.memory.reconfigured",), too_large, memory.COUNTS_DOWN, "F14-015",
+    "sizes that cannot be laid out are refused each time",
+    "Sizes that cannot be laid out are refused by every request until they are changed.",
+    "the region counts a user less, and the next request is carried out",
+)  # fmt: skip
+promise(
+    "14.memory.error-passes", ("14.memory.finalized",), map_fails, memory.ERROR_STICKS, "F14-026",
+    "who comes after a device that cannot be mapped for finds the region",
+    "A request that fails because its device cannot be mapped for leaves the region to the others.",
+    "the region returns the error to whoever comes next",
+)  # fmt: skip
+promise(
+    "14.control.sent-again", ("14.control.header",), no_body, requests.RESERVED_LEFT, "F14-043",
+    "a corrected request is accepted",
+    "A request that was refused for its body is accepted when it is corrected and sent again.",
+    "its header has come back changed",
+)  # fmt: skip
+promise(
+    "14.failure.no-early-use", ("14.failure.no-early-use",), old_head, bind.STALE_HEAD, "F14-012",
+    "a late failure frees nobody's chain",
+    "A REGISTER that fails late gives back no chain of extra buffers but its own.",
+    "the head that the memory had before counts",
+)  # fmt: skip
 
 # --- versions of the old interface -----------------------------------------------------------------
 

@@ -67,25 +67,15 @@ def test_every_obligation_that_an_entry_names_exists() -> None:
 
 #: Findings that no obligation refutes as written, and what holds them instead.
 HELD_OTHERWISE = {
-    "F14-010": "the model ends in the fault; `test_register.py` asks for more host rings than were made",
-    "F14-016": "the model ends in the fault; `test_regions.py` uses a region again after a shortage",
-    "F14-021": "which region a list still knows: `test_regions.py` fails the pinning of pages",
     "F14-027": "an adapter that is made late: the model's ports have their region from the start",
-    "F14-032": "which frames a host ring forwards where: scenario host-forward-second follows the frames",
-    "F14-033": "what a device loses is the oracle's business: scenario nic-ring-leaves",
     "F14-034": "a rule for drivers: the driver checker refuses a driver that does it",
     "F14-035": "a rule for drivers: the driver checker refuses a driver that does it",
     "F14-036": "a rule for drivers: the driver checker refuses a driver that does it",
     "F14-055": "a rule for drivers: the driver checker refuses a driver that does it",
-    "F14-041": "the model ends in the fault; `test_register.py` binds pipes below pipes",
     "F14-042": "no request can see what is left, so the model has nothing to be switched",
     "F14-046": "a parser of text, compared with the C code on generated specifications",
     "F14-047": "a parser of text, compared with the C code on generated specifications",
     "F14-048": "a parser of text, compared with the C code on generated specifications",
-    "F14-053": "the model ends in the fault; scenarios failure-kloop-eventfds and failure-legacy",
-    "F14-063": "sums over bytes of a packet: `test_offload.py` at every edge, and the C code",
-    "F14-106": "the model ends in the fault; `test_monitor.py` and scenario monitor-orphans close so",
-    "F14-108": "the model ends in the fault; `test_monitor.py` and scenario monitor-forward forward a slot",
     "F14-090": "a second read between two passes of a driver: the model reads no length there",
 }
 
