@@ -154,7 +154,7 @@ def krings_put(s: System, f: File) -> None:
     for k in list(selected(s, f)):
         users = k.users - 1
         exclusive = k.exclusive and not f.exclusive
-        put(s, replace(k, users=users, exclusive=exclusive, pending=k.pending and users > 0))
+        put(s, replace(k, users=users, exclusive=exclusive, pending=users > 0))
 
 
 def mode_commit(s: System, na: Adapter) -> None:

@@ -1,0 +1,270 @@
+"""Generation 14: a port whose rings several descriptors bind and leave, in every mode and any order.
+
+What the port counts, which rings there are and what they show follow from who is bound to what, and from
+nothing that happened before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from netmap_reference.core.choice import eager
+from netmap_reference.gen14 import bind, close
+from netmap_reference.gen14.memory import GLOBAL_ID
+from netmap_reference.gen14.result import Result
+from netmap_reference.gen14.state import RX, TX
+from netmap_reference.gen14.world import PortConfig, World
+from netmap_spec.abi import api14
+
+from .. import bound14
+from ..bound14 import BITS, Bound, Held, Move, Ring, Told
+from ..engine import Proof
+from ..mutation.planting import Slip, standing_in
+from ..obligation import Control, obligation
+from ..schemas.reachable import reachable
+
+NIC = "v0"
+RINGS = {TX: 2, RX: 1}
+SLOTS = {TX: 4, RX: 3}
+#: A ring object has room for so many bytes: for 4 slots, and for none more.
+RING_BYTES = api14.netmap_ring.SIZE + 4 * api14.netmap_slot.SIZE
+ONLY = {TX: api14.NR_TX_RINGS_ONLY, RX: api14.NR_RX_RINGS_ONLY}
+_FUNCTIONS = (bind.krings_put, bind.rings_create, bind.rings_delete, close.unregister)
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A REGISTER of v0: ``only`` which directions it says (none says both), ``hosts`` how many host rings,
+    which counts while nobody is bound."""
+
+    mode: int
+    ringid: int = 0
+    only: tuple[str, ...] = ()
+    alone: bool = False
+    hosts: int = 1
+    extra: int = 0
+    offsets: bool = False
+
+    def fields(self) -> dict[str, Any]:
+        flags = sum(ONLY[t] for t in self.only) + self.alone * api14.NR_EXCLUSIVE
+        found = {"name": NIC, "mode": self.mode, "ringid": self.ringid, "flags": flags}
+        found |= {"host_tx_rings": self.hosts, "host_rx_rings": self.hosts, "extra_bufs": self.extra}
+        if self.offsets:
+            found["options"] = [{"type": "OFFSETS", "max_offset": 64, "offset_bits": BITS}]
+        return found
+
+    def range(self, t: str, hosts: int) -> tuple[int, int]:
+        """The rings of a direction that it names (14.register.rings)."""
+        n = RINGS[t]
+        if self.only and self.only != (t,):
+            return (0, 0)
+        if self.mode == api14.NR_REG_ONE_NIC:
+            return (self.ringid, self.ringid + 1) if self.ringid < n else (0, 1)
+        first = n if self.mode == api14.NR_REG_SW else 0
+        last = n if self.mode == api14.NR_REG_ALL_NIC else n + hosts
+        return (first, last)
+
+
+def _mask_at(world: World, after: Held, ring: Ring) -> int:
+    """``offset_mask`` as a world has it at the place where a ring is afterwards."""
+    s = after.world.system()
+    a, k = s.allocators[GLOBAL_ID], s.krings[f"{ring[0]}:{ring[1]}{ring[2]}"]
+    at = a.if_pool.memtotal + k.ring * a.ring_pool.objsize
+    return int(api14.netmap_ring(world.system().regions[GLOBAL_ID], at).offset_mask)
+
+
+def binds(want: Want) -> Move:
+    """One more descriptor of the port."""
+
+    def then(before: Held, after: Held, got: Result) -> tuple[Held, Told]:
+        made = after.used(NIC) - before.used(NIC)
+        kept = 0
+        if bind.OFFSETS_OUTLIVE in before.world.switches:
+            kept = len(made & before.asked) + sum(_mask_at(before.world, after, r) != 0 for r in made)
+        told = {bind.RING_REAL: len(made), bind.RING_FAKE: 0, bind.OFFSETS_KEPT: kept}
+        return (after if before.of(NIC) else replace(after, hosts=want.hosts)), told
+
+    def move(held: Held) -> Held | None:
+        if not (fd := held.free_name()):
+            return None
+        hosts = held.hosts if held.of(NIC) else want.hosts
+        tx, rx = want.range(TX, hosts), want.range(RX, hosts)
+        bound = Bound(fd, NIC, tx, rx, want.alone, want.extra, want.offsets)
+        return bound14.asking(held, bound, want.fields(), then)
+
+    return move
+
+
+def watches(flags: int, *directions: str) -> Move:
+    """A monitor of the port; refused while nobody is bound."""
+
+    def then(before: Held, after: Held, got: Result) -> tuple[Held, Told]:
+        s = after.world.system()
+        name = s.files[s.holders["main", after.bound[-1].fd]].adapter
+        bound = (*before.bound, replace(after.bound[-1], port=name))
+        return replace(after, bound=bound), {bind.RING_REAL: 1 + max(RINGS.values())}
+
+    def move(held: Held) -> Held | None:
+        if not (fd := held.free_name()):
+            return None
+        fields = {"name": NIC, "mode": api14.NR_REG_ALL_NIC, "flags": flags}
+        monitor = Bound(fd, "", (0, 1), (0, max(RINGS.values())), watches=directions)
+        return bound14.asking(held, monitor, fields, then, "" if held.of(NIC) else "EINVAL")
+
+    return move
+
+
+def too_large(held: Held) -> Held | None:
+    """A port whose rings do not fit a ring object cannot be bound."""
+    if not (fd := held.free_name()):
+        return None
+    bound = Bound(fd, "large", (0, 1), (0, 1))
+    return bound14.asking(held, bound, {"name": "large"}, lambda before, after, got: (after, {}), "ENOMEM")
+
+
+def closes(fd: str) -> Move:
+    """A descriptor goes, and with it what nobody else needs. With the last one of the port its offsets are
+    forgotten, there is one host ring again, and monitors watch nothing."""
+
+    def then(before: Held, after: Held) -> tuple[Held, Told]:
+        if before.of(NIC) == after.of(NIC):
+            return after, {bind.RING_GONE: 1 + max(RINGS.values()), close.LAST: 1}  # a monitor's own rings
+        went = before.used(NIC) - after.used(NIC)
+        if after.of(NIC):
+            return after, {bind.RING_GONE: len(went), close.LAST: 0, close.ONE_HOST_RING: 0}
+        bound = tuple(replace(b, watches=()) for b in after.bound)
+        told = {bind.RING_GONE: len(went), close.LAST: 1, close.ONE_HOST_RING: int(before.hosts > 1)}
+        return replace(after, bound=bound, asked=frozenset(), hosts=1), told
+
+    return lambda held: bound14.leaving(held, fd, then)
+
+
+def checks(held: Held) -> bound14.Found:
+    s = held.world.system()
+    yield from bound14.calls(held)
+    for name in (NIC, *(b.port for b in held.bound if b.port != NIC)):
+        yield from bound14.port(held, name)
+        yield from bound14.rings(held, name)
+        yield from bound14.pages(held, name)
+    na = s.adapters[NIC]
+    counts = (na.host_tx_rings, na.host_rx_rings)
+    yield "host rings are as many as the first descriptor asked for", counts == (held.hosts,) * 2, f"{counts}"
+    watching = [b for b in held.bound if b.watches]
+    parents = [b.port for b in held.bound if b.port != NIC and s.adapters[b.port].parent]
+    same = parents == [b.port for b in watching]
+    yield "monitors watch a port until it leaves netmap mode", same, f"{parents}, not {watching}"
+    for k in (k for k in s.krings.values() if k.adapter == NIC):
+        seen = {s.krings[m].adapter for m in (*k.copies, *k.zmon) if m}
+        wanted = {b.port for b in watching if k.t in b.watches and not k.host}
+        there = seen <= wanted and bool(seen) == bool(wanted)
+        yield "a ring is watched by those who watch the port", there, f"{k.name}: {seen}, {wanted}"
+    refs = 1 + len(held.of(NIC)) + len(watching)
+    yield "references to a port are counted", na.refs == refs, f"{na.refs}, not {refs}"
+    yield from bound14.interfaces(held)
+    yield from bound14.buffers(held)
+
+
+_ALL, _ONE, _SW, _BOTH = api14.NR_REG_ALL_NIC, api14.NR_REG_ONE_NIC, api14.NR_REG_SW, api14.NR_REG_NIC_SW
+WANTS = {
+    "all hardware rings": Want(_ALL),
+    "all hardware rings alone, an extra buffer": Want(_ALL, alone=True, extra=1),
+    "ring 1 with offsets": Want(_ONE, ringid=1, offsets=True),
+    "transmit ring 0": Want(_ONE, only=(TX,)),
+    "the host rings, of two": Want(_SW, hosts=2),
+    "the receive rings, of two host rings, alone": Want(_BOTH, only=(RX,), hosts=2, alone=True),
+    "no rings": Want(_ALL, only=(TX, RX)),
+}
+_CLOSES = {f"{fd} closes": closes(fd) for fd in "ABC"}
+MOVES: dict[str, Move] = {
+    **{f"v0 is bound: {name}": binds(want) for name, want in WANTS.items()},
+    "a copy monitor of v0 is bound": watches(api14.NR_MONITOR_RX, RX),
+    "a zero-copy monitor of v0 is bound": watches(api14.NR_MONITOR_RX | api14.NR_ZCOPY_MON, RX, TX),
+    "the port with large rings is bound": too_large,
+    **_CLOSES,
+}
+_OFFSETS = ("all hardware rings", "ring 1 with offsets", "transmit ring 0")
+#: Those among which offsets come and go.
+FEW: dict[str, Move] = {name: binds(WANTS[name]) for name in _OFFSETS} | _CLOSES
+
+
+def device(switches: frozenset[str]) -> World:
+    ports = [
+        PortConfig(NIC, tx_rings=RINGS[TX], rx_rings=RINGS[RX], tx_slots=SLOTS[TX], rx_slots=SLOTS[RX]),
+        PortConfig("large", tx_slots=5, rx_slots=5),
+    ]
+    world = World(ports, switches)
+    world.sysctl("ring_size", RING_BYTES)
+    world.open("A")
+    world.register("A", {"name": NIC}, eager)  # from now on the sizes hold
+    world.close("A")
+    return world
+
+
+_MASK = "offset_mask is what the ring's users have agreed on"
+_KERNEL = "the kernel knows of the same offsets"
+
+
+def bind_body(p: Proof, *functions: Callable[..., Any]) -> None:
+    moves = FEW if p.switches else MOVES
+    with standing_in(functions):
+        reachable(p, Held(device(p.switches)), moves, checks, key=Held.key, depth=4)
+
+
+_CLAUSES = (
+    "14.close.returns",
+    "14.register.rings",
+    "14.register.exclusive",
+    "14.register.failure",
+    "14.register.nifp",
+    "14.host.counts",
+    "14.memory.pool",
+    "14.memory.layout",
+    "14.memory.fresh-ring",
+    "14.memory.returned",
+    "14.memory.one-slot",
+    "14.memory.reserved",
+    "14.memory.extra-returned",
+    "14.monitor.port-leaves",
+    "14.abi.ring",
+)
+_bind = partial(
+    obligation,
+    functions=_FUNCTIONS,
+    bounds="""A port of two transmit rings and one receive ring, of four and three slots, up to three
+    descriptors, every sequence of up to four moves: a ring gets a first, a second and a third user and loses
+    them in any order.""",
+    rules=(),
+    whole_device=True,
+)
+_bind(
+    "14.bind.held",
+    clauses=(*_CLAUSES, "14.offsets.forgotten"),
+    statement="""Whoever binds rings of a port and leaves them, in any mode and order: users and claims of
+    each ring, its mode, whether it has a ring object and what that shows, its offsets, what the port counts,
+    its host rings, the buffers in use and who is refused follow from who is bound to what now. Monitors watch
+    it until its last descriptor goes. A request that is refused leaves nothing behind.""",
+    control=Control(
+        "a ring keeps its users",
+        Slip(bind.krings_put, "k.users - 1 -> k.users + 1"),
+        *_FUNCTIONS[1:],
+        goal="users of a ring are counted",
+    ),
+)(bind_body)
+_bind(
+    "14.bind.held.as-written",
+    clauses=("14.offsets.forgotten",),
+    statement="""As 14.bind.held, but a ring that is made anew shows the mask that its memory held before, and
+    keeps the offsets of the users it had before.""",
+    control=Control(
+        "as written, and a ring keeps its users",
+        Slip(bind.krings_put, "k.users - 1 -> k.users + 1"),
+        *_FUNCTIONS[1:],
+        goal="users of a ring are counted",
+    ),
+    switches={bind.OFFSETS_OUTLIVE},
+    finding="F14-113",
+    refutes={_MASK, _KERNEL},
+)(bind_body)
