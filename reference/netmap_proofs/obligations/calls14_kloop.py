@@ -207,7 +207,7 @@ _ARGS = [
 def pass_cases(p: Proof, transmit: bool) -> Iterator[Case]:
     """Every combination of a ring and its answers."""
     moves, wants = ((False,), (True,), (True, False), (False, True)), ((0,), (1,), (0, 1))
-    ways = every(p, "combinations", _RINGS[transmit], _LOOKS, moves, wants, (0, 1, 2), _ARGS)
+    ways = every(p, "combinations", _RINGS[transmit], _LOOKS, moves, wants, range(4), _ARGS)
     for k, looks, move, want, flags, args in ways:
         # An interrupt that nobody has is not asked for; flags matter where the port is asked.
         if (args.irq or want == (0,)) and (flags == 0 or args == _ARGS[1]):

@@ -51,6 +51,12 @@ def _own(case: Watched) -> Protocol:
     return ""
 
 
+def _monitors(used: int) -> Kring:
+    """A monitor's ring of which so many slots are taken: the free ones lie across its end."""
+    last, tail = _M - 1, (_M - 1 + used) % _M
+    return Kring(_M, last, tail, last, last, tail)
+
+
 def _range(start: int, end: int, n: int) -> list[int]:
     return [(start + i) % n for i in range((end - start) % n)]
 
@@ -81,7 +87,7 @@ def story(case: Watched, transmit: bool) -> tuple[Story, set[str], str]:
     """What a sync of the watched ring must do, the rules it must fire, and its answer."""
     did: Story = []
     rules: set[str] = set()
-    krings = {m: Kring(_M, 0, case.used, 0, 0, case.used) for m in "abcd"}
+    krings = {m: _monitors(case.used) for m in "abcd"}
     k = case.k
 
     def shows(monitors: tuple[str, ...], how: str, slots: list[int]) -> None:
@@ -153,7 +159,7 @@ def sync_body(p: Proof, txsync: Make, rxsync: Make) -> None:
             memory: dict[tuple[Any, ...], Any] = {(R, "kring"): k, (R, "seen"): seen, (R, "copies"): copies}
             memory |= {(R, "zmon"): zmon, (R, "stacked"): stacked}
             for m in "abcd":
-                memory[m, "kring"] = Kring(_M, 0, used, 0, 0, used)
+                memory[m, "kring"] = _monitors(used)
                 memory |= {(m, "si_users"): 0, (m, "si"): m, (m, "intercepted"): False}
             do = {
                 "monitor-ring": lambda words, args: words[args[0], "kring"],

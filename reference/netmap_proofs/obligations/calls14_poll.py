@@ -155,6 +155,9 @@ def _recorded(cases: Cases, fd: poll.Bound, want: tuple[bool, bool], free: bool,
     if not free:
         cases.goal("Linux records before anything else", where == [fd.si_rx, fd.si_tx])
         cases.goal("Linux records before anything else", [type(e) for e in done.log[:2]] == [SelRecord] * 2)
+    else:
+        once = all(where.count(selinfo) <= 1 for selinfo in (fd.si_tx, fd.si_rx))
+        cases.goal("FreeBSD records once in each direction, and only before it looks again", once)
     sleeps = not (done.result.tx or done.result.rx)
     for wanted, selinfo, rings in ((want_tx, fd.si_tx, fd.tx), (want_rx, fd.si_rx, fd.rx)):
         if not (sleeps and wanted):

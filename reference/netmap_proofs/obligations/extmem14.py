@@ -24,7 +24,9 @@ def sizes_body(p: Proof, with_defaults: Callable[..., Step[Sizes]], fill: Callab
     cases = Cases(p, "requests")
     least = ((1024, 1), (4096, 2), (2048, 3))
     pairs = [(s, n) for s in (0, 1, 3, 4, 64, 2048) for n in (0, 1, 5)]
-    for size, first, buffers in every(p, "sizes", (0, 10_000, 1 << 17), ((0, 0), (512, 0), (0, 9)), pairs):
+    for size, first, buffers in every(
+        p, "sizes", (0, 10_000, 1 << 17), ((0, 0), (512, 0), (0, 9), (512, 9)), pairs
+    ):
         asked = Sizes(size, (first, (4096, 1), buffers))
         cases.case(asked=asked)
         step = with_defaults(asked, least, p.switches)
@@ -95,7 +97,7 @@ _sizes(
 
 def layout_body(p: Proof, lay_out: Callable[..., Any], one_piece: Callable[..., Step[Any]]) -> None:
     cases = Cases(p, "layouts")
-    shapes = ((1024, 3), (PAGE, 2), (PAGE + 64, 2), (1500, 4), (64, 65))
+    shapes = ((1024, 3), (PAGE, 2), (PAGE + 64, 2), (3 * PAGE, 2), (1500, 4), (64, 65))
     for a, b, c, pages in every(p, "pools", shapes, shapes, shapes, range(1, 8)):
         cases.case(pools=(a, b, c), pages=pages)
         at = 0  # bytes from the beginning of the memory
@@ -216,7 +218,7 @@ def page_body(p: Proof, page_of: Callable[..., Step[int]]) -> None:
         foreign = external and memory.FOREIGN_PAGES in p.switches and 5 * PAGE <= offset < 7 * PAGE
         cases.goal(_OWN, not inside or step.state == offset // PAGE)
         cases.goal("beyond the region there is none", inside or step.state == -1)
-        cases.goal("as written only pages behind an object's first are not", foreign or step.state != -2)
+        cases.goal("as written exactly pages behind an object's first are not", foreign == (step.state == -2))
         told = memory.FOREIGN if foreign else memory.OWN_PAGE if inside else memory.BEYOND
         cases.goal("the rule says so", step.fired == (told,))
     cases.end()

@@ -20,7 +20,7 @@ from ..explorer.scenario import Memory
 from ..explorer.search import LOST
 from ..invariants import any_kring, any_positions
 from ..obligation import Control, obligation
-from ..schemas import always, every
+from ..schemas import Cases, always, every
 from ..worlds14 import HANDLERS, IMMEDIATE, RX, Make, everyone, readable, select, send
 from ..worlds14 import pipe as pipe_memory
 
@@ -254,14 +254,21 @@ _FLAGS = [high * _TXMON + low for high in range(0x400) for low in (0, 1, _TXMON 
 
 
 def flags_body(p: Proof, flags_of: Callable[..., Step[int]]) -> None:
-    for flags, links in every(p, "flags and lengths of chain", _FLAGS, (1, 2, 3)):
-        for t in ("rx", "tx"):
-            got, source = flags, t
-            for link in range(links):
-                got = p.run(flags_of, got, source, link > 0, p.switches).state
-                source = "rx"
-            p.goal(_TELLS, bool(got & _TXMON) == (t == "tx"))
-            p.goal("no other flag changes", got & ~_TXMON == flags & ~_TXMON)
+    cases = Cases(p, "chains")
+    kept = monitor.FORGOTTEN if monitor.CHAIN_FORGETS in p.switches else monitor.KEPT
+    for flags, links, t in every(p, "flags and lengths of chain", _FLAGS, (1, 2, 3), ("rx", "tx")):
+        cases.case(flags=flags, links=links, t=t)
+        got, source = flags, t
+        for link in range(links):
+            marked = link > 0 and got & _TXMON
+            rule = monitor.MARKED if source == "tx" else kept if marked else monitor.UNMARKED
+            step = flags_of(got, source, link > 0, p.switches)
+            p.reached(step.fired)
+            cases.goal("the rule says what becomes of the mark", step.fired == (rule,))
+            got, source = step.state, "rx"
+        cases.goal(_TELLS, bool(got & _TXMON) == (t == "tx"))
+        cases.goal("no other flag changes", got & ~_TXMON == flags & ~_TXMON)
+    cases.end()
 
 
 obligation(

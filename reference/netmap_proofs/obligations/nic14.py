@@ -141,6 +141,7 @@ def reset(
     got = p.run(netmap_reset, k, transmit).state
     p.goal("the offset is a position", spec.position(k.n, got.hwofs))
     p.goal("the application's words stay", got.kring.rhead == k.rhead, got.kring.rcur == k.rcur)
+    p.goal("what was handed over is the device's no more", got.kring.hwcur == k.rhead)
     first = nic.netmap_idx_n2k(got.hwofs, 0, k.n)
     if transmit:
         p.goal("all but one slot are free", spec.steps(k.n, k.rhead, got.kring.hwtail) == k.n - 1)

@@ -104,6 +104,8 @@ def pipe_body(
         if not got.accepted:  # a rejected receive ring is put back, and the sync goes on
             k = p.run(ring_reinit, k, words("later"), p.switches).state.kring
         moved = p.run(rx_positions, k, pair.published).state
+        p.goal("what is handed back is what was released", moved.count == ring.distance(k.hwcur, k.rhead, n))
+        p.goal("that nothing is published is said in one way", moved.publish >= -1)
         done = p.run(sync_finalize, moved.kring).state
         released = moved.publish if moved.publish >= 0 else pair.released
         return replace(pair, rx=done, released=released)

@@ -183,6 +183,18 @@ def extent_body(p: Proof, prologue: Prologue) -> None:
     rules = (wrong[0] in step.fired, wrong[1] in step.fired, ring.TAIL_RESTORED in step.fired)
     p.goal("the rules say which word was refused", rules[0] == (not head), rules[1] == (head and not cur))
     p.goal("the rule says whether the tail was put back", rules[2] == (head & cur & (user.tail != k.rtail)))
+    beyond = (
+        ring.TX_HEAD_TAKEN if transmit else ring.RX_HEAD_TAKEN,
+        ring.TX_CUR_TAKEN if transmit else ring.RX_CUR_TAKEN,
+    )
+    p.goal(
+        "the rules say what passed beyond the ring", (beyond[0] in step.fired) == (head & cur & (not inside))
+    )
+    outside = user.cur >= k.n
+    p.goal(
+        "the rules say what passed beyond the ring",
+        (beyond[1] in step.fired) == (head & cur & inside & outside),
+    )
 
 
 def _always_puts_back(prologue: Prologue) -> Prologue:

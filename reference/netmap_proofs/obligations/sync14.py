@@ -9,14 +9,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from netmap_reference.core.effects import Lock, Protocol, ReadKernel, WriteKernel
+from netmap_reference.core.effects import Do, Lock, Protocol, ReadKernel, WriteKernel, WriteUser
 from netmap_reference.gen14 import poll, ring, sync
 from netmap_reference.gen14.ports import pipe
 
 from ..engine import Proof
 from ..explorer import Scenario, explored, one_value
+from ..explorer.scenario import without
 from ..explorer.search import LOST
 from ..obligation import Control, obligation
+from ..schemas import Cases, every, read_as
 from ..worlds14 import (
     HANDLERS,
     IMMEDIATE,
@@ -188,6 +190,57 @@ _reinit(
     finding="F14-004",
     refutes={_ONE_VALUE},
 )(reinit_body)
+
+
+# --- which of two reads is kept -----------------------------------------------------------------------
+
+
+def kept_body(p: Proof, reinit: Make) -> None:
+    cases = Cases(p, "re-initialisations")
+    n, words = 3, ("head", "cur", "tail")
+    some = ((0, 1, 2), (2, 2, 1), (3, 0, 5))
+    later = ((1, 2, 0), (2, 2, 1), (0, 0, 2), (3, 0, 1), (0, 3, 1), (0, 1, 3))
+    for first, second, hwcur, hwtail in every(p, "reads and rings", some, later, range(n), range(n)):
+        k = ring.Kring(n, hwcur, hwtail, 2, 0, 1)
+        cases.case(first=first, second=second, k=k)
+        script = {("r", w): pair for w, pair in zip(words, zip(first, second, strict=True), strict=True)}
+        memory: dict[tuple[Any, ...], Any] = {("r", "kring"): k, **dict.fromkeys(script, 0)}
+
+        def make(*arguments: Any, script: Any = script) -> Protocol:
+            return read_as(reinit(*arguments), script)
+
+        done = cases.run(make, "r", p.switches, memory=memory, do={"reinit-slots": lambda words, args: None})
+        good = all(word < n for word in second)
+        kernels = (hwcur, hwcur, hwtail)
+        rhead, rcur, rtail = first if good else kernels
+        wanted = ring.Kring(n, hwcur, hwtail, rhead, rcur, rtail)
+        cases.goal(
+            "what was read first is kept when what was read last is good", done.memory["r", "kring"] == wanted
+        )
+        stores = [] if good or second == kernels else list(zip(words, kernels, strict=True))
+        stored = [(e.where[1], e.value) for e in done.of(WriteUser)]
+        cases.goal("then nothing is stored in the shared page, else what is the kernel's", stored == stores)
+        cases.goal("the slots are repaired, once", done.done("reinit-slots") == [("r",)])
+        cases.goal("it says whether the positions were reset", done.result == (not good))
+        told = (ring.REINIT_KEEPS in done.fired, ring.REINIT in done.fired)
+        cases.goal("and so do the rules", told == (good, not good))
+    cases.end()
+
+
+obligation(
+    "14.sync.reinit-extent",
+    clauses=("14.ring.reinit-resets",),
+    statement="""How far the deviation goes: the words are read twice; when those of the second read are all
+    slots the kring keeps those of the first, else kring and shared page are put back as promised.""",
+    functions=(sync.reinit,),
+    control=Control(
+        "slots are not repaired",
+        lambda *arguments: without(sync.reinit(*arguments), lambda e: isinstance(e, Do)),
+    ),
+    bounds="A ring of three slots in every position; words inside and outside it, in one read and in both.",
+    switches={ring.REINIT_TRUSTS_USER},
+    rules=(ring.REINIT, ring.REINIT_KEEPS),
+)(kept_body)
 
 
 # --- the other end of a pipe ------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def fragment_flags(p: Proof, received: Callable[[int, int, bool], Step[int]]) ->
     rest = p.split("counts the rest") == 1
     step = p.run(received, count, number, rest)
     flags, told = step.state, vale.COUNT_REST if rest else vale.COUNT_ALL
-    p.goal("the rule says how more than one is counted", (told in step.fired) == (count > 1))
+    p.goal("the rule says how more than one is counted", step.fired == ((told,) if count > 1 else ()))
     more = p.integer("more", 0, 1)
     p.assume((more == 1) == (number + 1 < count))
     left = count - number if rest else count

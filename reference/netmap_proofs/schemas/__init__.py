@@ -7,8 +7,8 @@ Top file: ``loops.py`` (fold with a cut point, inductive invariants, induction o
 
 from __future__ import annotations
 
-from .alone import Cases, Done, alone
+from .alone import Cases, Done, alone, read_as
 from .bounded import every
 from .loops import always, fold, induction
 
-__all__ = ["Cases", "Done", "alone", "always", "every", "fold", "induction"]
+__all__ = ["Cases", "Done", "alone", "always", "every", "fold", "induction", "read_as"]

@@ -7,7 +7,7 @@ call did, in order, so that an obligation can say what must come before what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,6 +166,23 @@ class Cases:
         for name, holds in self._goals.items():
             if holds:
                 self.p.evidence(name, True, None)
+
+
+def read_as(protocol: Protocol, values: Mapping[Where, Sequence[Any]]) -> Protocol:
+    """``protocol`` whose reads of these user words find one value after the other; the last one stays.
+
+    What another thread stores between two reads, without its stores.
+    """
+    left, answer = {where: list(found) for where, found in values.items()}, None
+    try:
+        while True:
+            effect: Effect = protocol.send(answer)
+            answer = yield effect
+            if isinstance(effect, ReadUser) and effect.where in left:
+                found = left[effect.where]
+                answer = found.pop(0) if len(found) > 1 else found[0]
+    except StopIteration as end:
+        return end.value
 
 
 def only(effects: Iterable[Effect], *kinds: type) -> list[Effect]:

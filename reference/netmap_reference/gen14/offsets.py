@@ -98,10 +98,7 @@ NONE = Offset()
 
 def get_offset(offset: Offset, ptr: int) -> int:
     """Where the kernel finds the packet of a slot: never beyond the maximum. Source: nm_get_offset."""
-    found = ptr % (1 << offset.bits)
-    if found > offset.max:
-        return offset.max
-    return found
+    return min(ptr % (1 << offset.bits), offset.max)
 
 
 def write_offset(offset: Offset, ptr: int, value: int) -> int:
@@ -194,7 +191,7 @@ def place(
         if wanted % LINE < lag:
             at += LINE
         if at != wanted:
-            if at > buf_size or length > buf_size - at:
+            if length > buf_size - at:
                 return Step(Place(wanted, wanted, False), (MISPLACED,))
             return Step(Place(at, at, True), (MISPLACED,))
     return Step(Place(wanted, wanted, length <= buf_size - wanted), (PLACED,) if offset.bits else ())

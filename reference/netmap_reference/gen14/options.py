@@ -165,7 +165,7 @@ def take_header(r: Room) -> Step[Room]:
 def take_body(r: Room, type: int, size: int) -> Step[Room]:
     """Room for an option's body; EMSGSIZE when it is, or makes the request, larger than a request can be."""
     body = body_size(type, size)
-    if body > MAXSIZE or size > MAXSIZE or r.request + body > MAXSIZE or r.used + body > BUFFER:
+    if size > MAXSIZE or r.request + body > MAXSIZE or r.used + body > BUFFER:
         return Step(r, (TOO_LARGE,), errno("EMSGSIZE"))
     return Step(Room(r.request + body, r.used + body))
 

@@ -345,11 +345,12 @@ def lookup(b: Bridge, head: Head, switches: frozenset[str]) -> Step[int]:
     if is_group(head.dst):
         return Step(BROADCAST, (*fired, GROUP))
     index, serial = b.learned(head.dst)
-    if index >= 0 and (index, serial) not in b.serials:
+    known = index >= 0
+    if known and (index, serial) not in b.serials:
         if KEEPS_GONE in switches:
             return Step(index, (*fired, KEPT))
-        fired, index = (*fired, FORGOTTEN), -1
-    if index >= 0:
+        fired, known = (*fired, FORGOTTEN), False
+    if known:
         return Step(index, (*fired, HIT))
     if ZERO_ADDRESS in switches and head.dst == 0 and not collides(b, 0):
         return Step(0, (*fired, ZERO))

@@ -199,7 +199,7 @@ def page_of(
         if offset - start >= pool.memtotal:
             start += pool.memtotal
             continue
-        index = (offset - start) // pool.objsize if pool.objsize else 0
+        index = (offset - start) // pool.objsize
         begins = (start + index * pool.objsize) // PAGE
         if external and FOREIGN_PAGES in switches and index in pool.invalid and offset // PAGE > begins:
             return Step(-2, (FOREIGN,))

@@ -81,7 +81,7 @@ def config_pool(num: int, size: int, limits: Limits) -> Step[ObjPool]:
     nothing = ObjPool(0, 0)
     entries = clusters = 1
     objsize = size + (LINE - size % LINE) % LINE
-    if objsize < limits.minsize or objsize > limits.maxsize or size >= MAX_CLUSTER:
+    if objsize < limits.minsize or objsize > limits.maxsize:
         return Step(nothing, (CONFIG_SIZE,), errno("EINVAL"))
     if num < limits.nummin or num > limits.nummax:
         return Step(nothing, (CONFIG_NUM,), errno("EINVAL"))

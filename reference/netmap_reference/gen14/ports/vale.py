@@ -238,10 +238,10 @@ def queues(
     result: list[Queue] = []
     for (port, number), packets in found.items():
         ring_there = 0
-        if packets and 0 < number < rings[port]:
+        if 0 < number < rings[port]:
             fired.append(RING_SAME)
             ring_there = number
-        if packets and number >= rings[port]:
+        if number >= rings[port]:
             fired.append(RING_FEWER)
             ring_there = number % rings[port]
         both = list(packets)
@@ -274,7 +274,7 @@ def received_flags(count: int, number: int, counts_rest: bool) -> Step[int]:
     if count > 1 and counts_rest:
         fired, told = (COUNT_REST,), count - number
     if count > 1 and not counts_rest:
-        fired, told = (COUNT_ALL,), count
+        fired, told = (*fired, COUNT_ALL), count
     more = 0 if number == count - 1 else api14.NS_MOREFRAG
     return Step(told % (COUNTED + 1) * (1 << api14.NS_PORT_SHIFT) + more, fired)
 
