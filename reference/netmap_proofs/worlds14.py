@@ -20,6 +20,11 @@ SLOTS = 3
 TX, RX = "a:tx0", "b:rx0"
 
 
+#: What every proof about poll's sleepers takes for granted.
+WAKEUPS = """Who can go on does so in the end, in any order; nobody is woken without a reason
+    (14.poll.spurious-wake-ups), no time runs out. The wake-up is owed once what is waited for is there."""
+
+
 # --- threads --------------------------------------------------------------------------------------
 
 

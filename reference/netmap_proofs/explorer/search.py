@@ -36,6 +36,7 @@ from .state import Exploration, Next, State
 from .threads import Threads
 
 DEADLOCK = "no deadlock"
+#: Nobody can go on, and one sleeps though what it waits for is there: TRUSTED-BASE.md says what is assumed.
 LOST = "no lost wake-up"
 BALANCE = "locks are balanced"
 ORDER = "locks are taken in one order"

@@ -146,19 +146,33 @@ _wakeup(
 )(wakeups((NEWS_RX,), MODELS, True))
 
 
-_wakeup(
-    "14.csb.no-lost-wake-up",
-    clauses=("14.kloop.kick", "14.kloop.irq", "14.ptnet.kick", "14.ptnet.interrupts"),
-    statement="""A guest that waits for room, or for a packet, and a loop that waits for kicks never both
-    sleep while one of them has something for the other.""",
-    control=Control(
-        "the loop does not look again",
-        take_away("tx-ring/sleep", kloop.one_pass),
-        ptnet.guest_sync,
-        goal=LOST,
+_BOTH = """A guest that waits for room, or for a packet, and a loop that waits for kicks never both sleep
+    while one of them has something for the other."""
+_SLEEPERS = (kloop.PASS, kloop.SLEEPS, kloop.WON, kloop.SIGNALLED, ptnet.WANTS_IRQ, ptnet.NO_IRQ)
+for _suffix, _worlds, _model, _said, _rules in (
+    ("", (IRQ_TX, IRQ_RX), "TSO", "Under TSO.", _SLEEPERS),
+    (".weak-tx", (IRQ_TX,), "RA", "Under release/acquire, waiting for room.", _SLEEPERS),
+    (
+        ".weak-rx",
+        (IRQ_RX,),
+        "RA",
+        "Under release/acquire, waiting for a packet.",
+        (kloop.PASS, kloop.SIGNALLED),
     ),
-    rules=(kloop.PASS, kloop.SLEEPS, kloop.WON, kloop.SIGNALLED, ptnet.WANTS_IRQ, ptnet.NO_IRQ),
-)(wakeups((IRQ_TX, IRQ_RX), ("TSO",), True))
+):
+    _receives = not _worlds[0].transmit
+    _wakeup(
+        f"14.csb.no-lost-wake-up{_suffix}",
+        clauses=("14.kloop.kick", "14.kloop.irq", "14.ptnet.kick", "14.ptnet.interrupts"),
+        statement=f"{_BOTH} {_said}",
+        control=Control(
+            "the guest does not look again" if _receives else "the loop does not look again",
+            kloop.one_pass if _receives else take_away("tx-ring/sleep", kloop.one_pass),
+            take_away("guest-rx/sleep", ptnet.guest_sync) if _receives else ptnet.guest_sync,
+            goal=LOST,
+        ),
+        rules=_rules,
+    )(wakeups(_worlds, (_model,), True))
 
 _wakeup(
     "14.csb.barrier.guest.kick.as-written",

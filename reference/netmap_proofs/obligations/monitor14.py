@@ -21,7 +21,7 @@ from ..explorer.search import LOST
 from ..invariants import any_kring, any_positions
 from ..obligation import Control, obligation
 from ..schemas import Cases, always, every
-from ..worlds14 import HANDLERS, IMMEDIATE, RX, Make, everyone, readable, select, send
+from ..worlds14 import HANDLERS, IMMEDIATE, RX, WAKEUPS, Make, everyone, readable, select, send
 from ..worlds14 import pipe as pipe_memory
 
 Kring = ring.Kring
@@ -449,7 +449,8 @@ obligation(
     statement=_WAKEUP,
     functions=(monitor.watched_notify, poll.poll, pipe.txsync, pipe.rxsync),
     control=Control("a look wakes nobody", _never_wakes, poll.poll, pipe.txsync, pipe.rxsync, goal=LOST),
-    assumptions="Each ring is synced by one thread at a time; a look is made under the ring's lock.",
+    assumptions=f"""Each ring is synced by one thread at a time; a look is made under the ring's lock.
+    {WAKEUPS}""",
     bounds="Rings of 3 slots, one packet: nothing is counted but whether there is something.",
     rules=(monitor.LOOKED, monitor.BUSY, poll.RX_READY),
 )(monitored_wakeup_body)

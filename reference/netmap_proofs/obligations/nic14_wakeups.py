@@ -20,7 +20,7 @@ from ..explorer import Scenario, explored
 from ..explorer.scenario import Handler, Memory, Where, without
 from ..explorer.search import LOST
 from ..obligation import Control, obligation
-from ..worlds14 import HANDLERS, IMMEDIATE, SLOTS, Make, select
+from ..worlds14 import HANDLERS, IMMEDIATE, SLOTS, WAKEUPS, Make, select
 
 _LAST = SLOTS - 1
 
@@ -72,7 +72,15 @@ def _is_there(name: str, at: Memory) -> bool:
     return bool(at[name, "there"])
 
 
-def nic_body(p: Proof, polling: Make, txsync: Make, rxsync: Make, interrupt: Make) -> None:
+def _stray(*selinfos: str) -> Protocol:
+    """Somebody wakes for nothing those who wait, each once."""
+    for selinfo in selinfos:
+        yield Wake(selinfo)
+
+
+def nic_body(
+    p: Proof, polling: Make, txsync: Make, rxsync: Make, interrupt: Make, stray: bool = False
+) -> None:
     full, empty = Kring(SLOTS, _LAST, _LAST, _LAST, _LAST, _LAST), Kring(SLOTS, 0, 0, 0, 0, 0)
     quiet = IMMEDIATE | {"nic-send": 0, "nic-refill": True}
 
@@ -94,6 +102,8 @@ def nic_body(p: Proof, polling: Make, txsync: Make, rxsync: Make, interrupt: Mak
                 "poll": partial(select, polling, fd, transmit, tx_port, rx_port, lock_free),
                 "device": partial(_tells, names[-1], partial(interrupt, count=1)),
             }
+            if stray:
+                threads["stray"] = partial(_stray, si, si)
             scenario = Scenario(
                 threads, memory=memory, do=_DO, immediate=quiet,
                 waits={"poll": partial(_is_there, names[-1])},
@@ -121,14 +131,34 @@ obligation(
     control=Control(
         "the device wakes before it tells what of", poll.poll, nic.txsync, nic.rxsync, _only_then, goal=LOST
     ),
-    assumptions="""Each ring is synced by one thread at a time (14.sync.busy); a sync finds at least what an
-    interrupt has announced.""",
+    assumptions=f"""Each ring is synced by one thread at a time (14.sync.busy); a sync finds at least what an
+    interrupt has announced. {WAKEUPS}""",
     bounds=_BOUNDS,
     rules=(
         poll.RECORDED, poll.RX_READY, poll.TX_READY, poll.RX_AGAIN, poll.TX_AGAIN, nic.RX_ARRIVED,
         nic.RX_QUIET, nic.TX_RECLAIM, notify.INTERRUPT, notify.NOTIFY, notify.NOTIFY_PORT,
     ),
 )(nic_body)  # fmt: skip
+
+
+def stray_body(p: Proof, polling: Make, txsync: Make, rxsync: Make, interrupt: Make) -> None:
+    nic_body(p, polling, txsync, rxsync, interrupt, stray=True)
+
+
+obligation(
+    "14.poll.spurious-wake-ups",
+    clauses=("14.poll.wakeup",),
+    statement="""Who is woken for nothing, at any time and more than once, looks again and sleeps again: the
+    wake-up that is owed (14.poll.no-lost-wake-up.nic) comes all the same.""",
+    functions=(poll.poll, nic.txsync, nic.rxsync, notify.interrupt),
+    control=Control(
+        "the device wakes before it tells what of", poll.poll, nic.txsync, nic.rxsync, _only_then, goal=LOST
+    ),
+    assumptions="As 14.poll.no-lost-wake-up.nic.",
+    bounds=f"""{_BOUNDS} Who waits is woken twice for nothing: it starts over each time, so a third time is as
+    the second.""",
+    rules=(poll.RECORDED, poll.RX_READY, poll.TX_READY, notify.INTERRUPT, notify.NOTIFY, notify.NOTIFY_PORT),
+)(stray_body)
 
 
 # --- the host stack -----------------------------------------------------------------------------------------
@@ -174,7 +204,7 @@ obligation(
     the host stack has queued a frame for it.""",
     functions=(poll.poll, host.rxsync, notify.notify),
     control=Control("who waits for several is not woken", poll.poll, host.rxsync, _only_alone, goal=LOST),
-    assumptions="Each ring is synced by one thread at a time (14.sync.busy).",
+    assumptions=f"Each ring is synced by one thread at a time (14.sync.busy). {WAKEUPS}",
     bounds=_BOUNDS,
     rules=(poll.RECORDED, poll.RX_READY, notify.NOTIFY, notify.NOTIFY_PORT),
 )(host_body)

@@ -23,8 +23,8 @@ def _takes_any_number(old: Selection, num_queues: int, ringid: int) -> Step[Sele
     "2011.register.ring-range",
     clauses=("2011.register.selection", "2011.register.no-tx-poll"),
     statement="""Whatever ring id a NIOCREGIF has, the rings that are scanned from then on exist: all hardware
-    pairs, the one asked for, or the host's behind them, never none; a number that is no hardware pair is EINVAL and
-    leaves the old selection. NETMAP_NO_TX_POLL, and nothing else, says whether polls push.""",
+    pairs, the one asked for, or the host's behind them, never none; a number that is no hardware pair is
+    EINVAL and leaves the old selection. NETMAP_NO_TX_POLL, and nothing else, says whether polls push.""",
     functions=(register.select,),
     control=Control("the number behind the last pair is taken", _takes_any_number),
     assumptions="At least one hardware pair, any number of them; ringid any u16; any selection before.",

@@ -139,8 +139,8 @@ _GIVES = Control(
 _sequence = partial(
     obligation,
     functions=_FUNCTIONS,
-    assumptions="""1 <= n < 2^30; cur is any u32 at every sync; the NIC finishes any number of the slots it has, and
-    restarts at any of its descriptors.""",
+    assumptions="""1 <= n < 2^30; cur is any u32 at every sync; the NIC finishes any number of the slots it
+    has, and restarts at any of its descriptors.""",
 )
 
 _sequence(
@@ -159,7 +159,7 @@ _sequence(
 _sequence(
     "2011.ring.any-syncs.as-written",
     clauses=("2011.ring.positions", "2011.ring.sync-window"),
-    statement="""As 2011.ring.any-syncs, with the driver as it was: one cur too far and hwavail is negative.""",
+    statement="As 2011.ring.any-syncs, with the driver as it was: one cur too far makes hwavail negative.",
     control=Control(
         "as written, and a host ring that was sent is not drained",
         *_FUNCTIONS[:4],

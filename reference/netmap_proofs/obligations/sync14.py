@@ -25,6 +25,7 @@ from ..worlds14 import (
     RX,
     SLOTS,
     TX,
+    WAKEUPS,
     Make,
     everyone,
     port,
@@ -301,7 +302,7 @@ def _txsync_notifies_first(name: str) -> Protocol:
     control=Control(
         "a txsync notifies before it publishes", poll.poll, _txsync_notifies_first, pipe.rxsync, goal=LOST
     ),
-    assumptions="Each ring is synced by one thread at a time (14.sync.busy).",
+    assumptions=f"Each ring is synced by one thread at a time (14.sync.busy). {WAKEUPS}",
     bounds=f"""Rings of {SLOTS} slots, one packet sent or one slot released: nothing is counted but whether
     there is something.""",
     rules=(

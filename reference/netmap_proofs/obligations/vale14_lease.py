@@ -18,6 +18,7 @@ from ..engine import Proof
 from ..explorer import Scenario, explored, one_value
 from ..explorer.scenario import Memory
 from ..obligation import Control, obligation
+from ..worlds14 import WAKEUPS
 
 Make = Callable[..., Protocol]
 TO = "b:rx0"
@@ -145,6 +146,7 @@ obligation(
     lost, and a receiver that waits is woken.""",
     functions=(vale.deliver,),
     control=Control("the ring's lock is not taken", _unlocked, goal=_OWN),
+    assumptions=WAKEUPS,
     bounds="""Two or three senders of up to two packets on rings of two to six slots, a packet that is dropped
     when it is copied, more packets than slots, more senders than slots. Between its two locked parts a sender
     only fills slots of its own, so a fourth one meets nothing new.""",
