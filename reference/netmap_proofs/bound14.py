@@ -28,7 +28,8 @@ _NAMES = "ABC"
 BUSY = "who may not have a ring is refused, and nobody else"
 BEHIND = "a request that is refused leaves nothing behind"
 TOLD = "the rules tell which rings were made and which went"
-GOALS = (BUSY, BEHIND, TOLD)
+RESERVED = "no slot of a ring that goes names buffer 1"
+GOALS = (BUSY, BEHIND, TOLD, RESERVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,24 @@ class Bound:
 class Held:
     """A device and who is bound to it: ``bound`` in the order of binding, ``hosts`` the number of host rings
     that the port has in a direction, ``agreed`` the rings whose users have agreed on offsets, ``asked`` those
-    whose users ever have since the port is open. ``wrong``: goals that the last call did not meet."""
+    whose users ever have since the port is open. Of a pipe, ``made`` are the rings that it has, ``masked``
+    those that show offsets, ``first`` is the end that was bound first, ``parts`` the slots of a packet that
+    lie between its ends. ``wrong``: goals that the last call did not meet."""
 
     world: World
     bound: tuple[Bound, ...] = ()
     hosts: int = 1
     agreed: frozenset[Ring] = frozenset()
     asked: frozenset[Ring] = frozenset()
+    made: frozenset[Ring] = frozenset()
+    masked: frozenset[Ring] = frozenset()
+    first: str = ""
+    parts: int = 0
     wrong: tuple[tuple[str, str], ...] = ()
 
     def key(self) -> Hashable:
-        return (self.world.key(), self.bound, self.hosts, self.agreed, self.asked, self.wrong)
+        rest = (self.agreed, self.asked, self.made, self.masked, self.first, self.parts, self.wrong)
+        return (self.world.key(), self.bound, self.hosts, *rest)
 
     def of(self, port: str) -> list[Bound]:
         return [b for b in self.bound if b.port == port]
@@ -121,22 +129,36 @@ def asking(
         return replace(held, world=world, wrong=((BEHIND, f"{want}"),))
     after = replace(held, world=world, bound=(*held.bound, want))
     if want.offsets:
-        after = replace(after, agreed=held.agreed | want.rings(), asked=held.asked | want.rings())
+        rings = want.rings()
+        after = replace(
+            after, agreed=held.agreed | rings, asked=held.asked | rings, masked=held.masked | rings
+        )
     after, told = then(held, after, got)
     return replace(after, wrong=compare(got, told))
 
 
 def leaving(held: Held, fd: str, then: Callable[[Held, Held], tuple[Held, Told]]) -> Held | None:
-    """The close of a descriptor."""
+    """The close of a descriptor. Offsets of rings that go with it are forgotten."""
     gone = next((b for b in held.bound if b.fd == fd), None)
     if gone is None:
         return None
     world = held.world.clone()
     got = world.close(fd)
     after = replace(held, world=world, bound=tuple(b for b in held.bound if b.fd != fd))
-    after = replace(after, agreed=frozenset(r for r in held.agreed if after.users(r)))
+    stay = held.made | after.used(gone.port) | frozenset(r for r in held.masked if r[0] != gone.port)
+    after = replace(after, agreed=held.agreed & stay, masked=held.masked & stay)
     after, told = then(held, after)
-    return replace(after, wrong=compare(got, told))
+    return replace(after, wrong=(*compare(got, told), *_reserved(held.world.system(), world.system())))
+
+
+def _reserved(before: System, after: System) -> tuple[tuple[str, str], ...]:
+    """What a close leaves in the memory of rings there were: no slot was given buffer 1."""
+    for name, na in before.adapters.items():
+        for k, at in _objects(before, name) if na.mem in after.regions else ():
+            slots = memory.read_slots(after.regions[na.mem], at, na.slots(k.t))
+            if any(x.buf_idx == 1 for x in slots):
+                return ((RESERVED, f"{k.name}: {slots}"),)
+    return ()
 
 
 # --- checks -------------------------------------------------------------------------------------------
@@ -159,9 +181,9 @@ def port(held: Held, name: str) -> Found:
     yield "a port is in netmap mode while it is bound", na.on == bool(fds), f"{name}: {na.on}"
 
 
-def rings(held: Held, name: str, needed: frozenset[Ring] = frozenset(), shared: bool = False) -> Found:
-    """The krings of a port: users, claims, mode, and which have a ring object. ``needed`` have one though
-    nobody is bound to them, ``shared`` ones have their buffers together with another ring."""
+def rings(held: Held, name: str) -> Found:
+    """The krings of a port: users, claims, mode, and which have a ring object. Those of a pipe have one once
+    they are made, whoever is bound."""
     s = held.world.system()
     living = [k for k in s.krings.values() if k.adapter == name]
     for k in living:
@@ -172,12 +194,12 @@ def rings(held: Held, name: str, needed: frozenset[Ring] = frozenset(), shared: 
         yield "a ring is exclusive while its user is", k.exclusive == alone, f"{k.name}: {users}"
         mode = k.on == k.pending == bool(users)
         yield "a ring is in netmap mode while it is used", mode, f"{k.name}: {k.on}, {k.pending}, {users}"
-        there = bool(users) or ring in needed
+        made = ring in held.made
+        there = bool(users) or made
         yield "a ring object is there while it is used or needed", (k.ring >= 0) == there, k.name
         yield "a ring without object names none", k.ring >= -1, f"{k.name}: {k.ring}"
-        if shared:
-            pair = k.fake and k.needed
-            yield "a pair that was made holds its rings and buffers", (ring not in needed) or pair, k.name
+        pair = (k.fake and k.needed) if made else not k.needed
+        yield "a pair of rings that is made keeps them and their buffers", pair, k.name
 
 
 def _sizes(a: memory.Allocator) -> int:
@@ -193,8 +215,8 @@ def _objects(s: System, name: str) -> Iterator[tuple[KringState, int]]:
             yield k, a.if_pool.memtotal + k.ring * a.ring_pool.objsize
 
 
-def pages(held: Held, name: str, masks: bool = True) -> Found:
-    """What the ring objects of a port say: sizes, where the buffers are, positions, offsets, fresh slots."""
+def pages(held: Held, name: str) -> Found:
+    """What the ring objects of a port say: sizes, where the buffers are, positions, offsets, slots."""
     s = held.world.system()
     na = s.adapters[name]
     a, region = s.allocators[na.mem], s.regions[na.mem]
@@ -209,16 +231,22 @@ def pages(held: Held, name: str, masks: bool = True) -> Found:
         q = k.pos
         shown = (view.head, view.cur, view.tail) == (q.rhead, q.rcur, q.rtail)
         yield "a ring nobody has moved shows the kernel's positions", shown, k.name
-        if masks:
-            agreed = (name, k.t, k.index) in held.agreed
-            mask = (1 << BITS) - 1 if agreed else 0
-            yield "offset_mask is what the ring's users have agreed on", view.offset_mask == mask, k.name
-            yield "the kernel knows of the same offsets", k.offset.bits == (BITS if agreed else 0), k.name
+        ring = (name, k.t, k.index)
+        mask = (1 << BITS) - 1 if ring in held.masked else 0
+        yield "offset_mask is what the ring's users have agreed on", view.offset_mask == mask, k.name
+        known = k.offset.bits == (BITS if ring in held.agreed else 0)
+        yield "the kernel knows of the offsets agreed on", known, k.name
         yield "no alignment without a device that needs it", view.buf_align == 0, k.name
         slots = memory.read_slots(region, at, na.slots(k.t))
         yield "no slot names buffer 1", all(x.buf_idx != 1 for x in slots), k.name
-        fresh = all((x.len, x.flags) == (a.buf_pool.objsize, 0) and x.buf_idx > 1 for x in slots)
-        yield "slots nobody has touched have a buffer, its length, no flags", fresh, f"{k.name}: {slots}"
+        good = all(x.buf_idx > 1 for x in slots)
+        yield "every slot has a buffer", good, f"{k.name}: {slots}"
+        fresh = all((x.len, x.flags) == (a.buf_pool.objsize, 0) for x in slots)
+        yield (
+            "slots nobody has touched say its length, no flags",
+            fresh or held.parts > 0,
+            f"{k.name}: {slots}",
+        )
 
 
 def interfaces(held: Held) -> Found:

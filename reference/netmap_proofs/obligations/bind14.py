@@ -204,7 +204,7 @@ def device(switches: frozenset[str]) -> World:
 
 
 _MASK = "offset_mask is what the ring's users have agreed on"
-_KERNEL = "the kernel knows of the same offsets"
+_KERNEL = "the kernel knows of the offsets agreed on"
 
 
 def bind_body(p: Proof, *functions: Callable[..., Any]) -> None:

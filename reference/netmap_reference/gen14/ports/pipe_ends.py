@@ -155,7 +155,7 @@ def register_rings(s: System, name: str, fired: list[str], switches: frozenset[s
         memory.write_slots(region, ring_at(s, target), slots)
         view(s, other).offset_mask = view(s, k).offset_mask
         # From now on neither ring owns buffers for the ordinary machinery: the pair does.
-        put(s, replace(other, fake=True, needed=True))
+        put(s, replace(other, fake=True))
         put(s, replace(k, fake=True, needed=True))
 
 
