@@ -85,18 +85,18 @@ def refill_body(p: Proof, refill: Refill) -> None:
 obligation(
     "14.device.refill",
     clauses=("14.nic.rxsync", "14.nic.bad-slot", "14.offsets.window"),
-    statement="""When slots of a receive ring are given back, the device of a driver fills the buffers of those
-    marked with NS_BUF_CHANGED from now on, at their offset or the largest there is, and for the others those
-    that it had; the marks are cleared. A slot without a buffer of the pool ends it, and nothing is given to
-    the device. An adapter that copies takes any slot.""",
+    statement="""When slots of a receive ring are given back, the device of a driver fills the buffers of
+    those marked with NS_BUF_CHANGED from now on, at their offset or the largest there is, and for the others
+    those that it had; the marks are cleared. A slot without a buffer of the pool ends it, and nothing is
+    given to the device. An adapter that copies takes any slot.""",
     functions=(device.refill,),
     control=Control(
         "a slot is given back that was not released",
         lambda s, k, start, count: device.refill(s, k, start, min(count + 1, SLOTS)),
         goal="a mark that was seen is cleared, nothing else in a slot changes",
     ),
-    bounds="""A ring of three slots, every stretch of it, five kinds of slots in any order: without the mark and
-    with it, at an offset and at one too large, without a buffer, with an index beyond the pool.""",
+    bounds="""A ring of three slots, every stretch of it, five kinds of slots in any order: without the mark
+    and with it, at an offset and at one too large, without a buffer, with an index beyond the pool.""",
     rules=(),
     whole_device=True,
 )(refill_body)
