@@ -1,266 +1,315 @@
-"""Generation 14, switches: what one sender does to one receive ring, and how one slot is read, as stories.
+"""Generation 14, switches: a txsync as a whole, from the slots handed over to what each receiver has.
 
-What several senders do to each other is ``vale14_lease.py``; here one call is told as a story, for a sender
-that others have leased before or lease behind, and the model must do exactly that.
+The call is run with every answer a switch can give; what must come of it is told from the packets alone, for
+each receive ring by itself: what others have or lack room for is no part of that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from netmap_reference.core.effects import Do, Lock, Protocol, Unlock, Wake, WriteKernel, WriteUser
-from netmap_reference.core.step import Step
-from netmap_reference.gen14 import lease
+from netmap_reference.gen14 import lease, ring
 from netmap_reference.gen14.ports import vale
-from netmap_reference.gen14.ring import Kring
+from netmap_reference.gen14.switch import BROADCAST, NOPORT
 from netmap_spec.abi import api14
 
 from ..engine import Proof
 from ..explorer.scenario import without
 from ..obligation import Control, obligation
-from ..schemas import Cases, Done, every, read_as
-from ..schemas.alone import Answers, Words
+from ..schemas import Cases, Done, every
 
 Make = Callable[..., Protocol]
-Story = list[tuple[Any, ...]]
-TO = "b:rx0"
-_LOCK = f"{TO} q_lock"
-
-
-# --- one receive ring -----------------------------------------------------------------------------------
+Kring = ring.Kring
+TX = "a:tx0"
+#: Slots of the sender's ring and of each receiver's, buffers of a pool and their bytes.
+_N, M, _POOL, _SIZE = 6, 4, 100, 64
+#: The ports beside the sender's, one receive ring each.
+_PORTS = ((0, 1), (1, 1), (2, 1))
+TO = {1: "b:rx0", 2: "c:rx0"}
+CLOSED, OUTSIDE = -1, -2
+NOSLOT = lease.NOSLOT
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
-    """A ring of ``n`` slots, of which ``unread`` from ``hwcur`` on are published and ``before`` are leased by
-    others; ``sizes``: the slots of each packet, negative for one that is lost when it is copied; ``behind``:
-    others lease while the packets are copied; ``waits``: somebody waits for any ring of the port."""
+class Sent:
+    """What is handed over: the packets' numbers of slots, whether the last one lacks its end, the slot that
+    is bad (-1: none), where each packet goes, and the switch's answers: slots of a batch, and for each
+    receiver how many slots of its ring are unread (or that the ring is closed, or an interface's)."""
 
-    n: int
-    hwcur: int
-    unread: int
-    before: int
-    sizes: tuple[int, ...]
-    behind: bool
-    waits: bool
-
-    @property
-    def lease(self) -> lease.Lease:
-        """The leases at the beginning; the one that others hold has number 0."""
-        tail = (self.hwcur + self.unread) % self.n
-        ends = (lease.NOSLOT,) * self.n
-        return lease.Lease(tail, (tail + self.before) % self.n, 1 if self.before else 0, ends)
-
-    @property
-    def packets(self) -> tuple[vale.Packet, ...]:
-        return tuple((vale.Fragment(i, max(size, 0)),) * abs(size) for i, size in enumerate(self.sizes))
+    packets: tuple[int, ...]
+    cut: bool
+    bad: int
+    targets: tuple[int, ...]
+    batch: int
+    unread: tuple[int, int]
 
 
-def _with_one_more(at: lease.Lease, n: int) -> lease.Lease:
-    """Another sender has got a lease of no slot, the least there is."""
-    return replace(at, index=(at.index + 1) % n)
+def _packets(case: Sent, at: int) -> Iterator[list[int]]:
+    """The slots of each packet."""
+    for slots in case.packets:
+        yield [(at + i) % _N for i in range(slots)]
+        at += slots
 
 
-def story(case: Send) -> tuple[Story, int, bool]:
-    """What the call must do, how many packets it copies, and whether one found no room."""
-    n, start = case.n, case.lease
-    room = n - 1 - case.unread - case.before
-    left = min(sum(abs(size) for size in case.sizes), room)
-    own, at = start.index, start.hwlease
-    now = replace(start, hwlease=(at + left) % n, index=(own + 1) % n)
-    did: Story = [("locks",), ("leases", now), ("unlocks",)]
-    copied, full, came = 0, False, False
-    for packet, size in zip(case.packets, case.sizes, strict=True):
-        if abs(size) > left:
-            full = True
-            break
-        did.append(("puts", at, packet, left))
-        came = case.behind
-        if size > 0:
-            copied, at, left = copied + 1, (at + size) % n, left - size
-    now = _with_one_more(now, n) if came else now
-    did.append(("locks",))
-    if came:
-        did += [("empties", (at + i) % n) for i in range(left)]
-        at = (at + left) % n
-    elif left:
-        now = replace(now, hwlease=at)
-    first = case.before == 0
-    if first:
-        now = replace(now, hwtail=at)
-    else:
-        now = replace(now, ends=tuple(at if i == own else end for i, end in enumerate(now.ends)))
-    did += [("leases", now), ("unlocks",)]
-    if first and at != start.hwlease:
-        did += [("wakes", TO)] + ([("wakes", "port")] if case.waits else [])
-    return did, copied, full
+def _due(case: Sent, start: int, port: int) -> list[list[list[int]]]:
+    """Batch by batch, the packets that a receiver with room for everything gets: each its slots."""
+    batches: list[list[list[int]]] = [[]]
+    taken = 0
+    for number, slots in enumerate(_packets(case, start)):
+        first = sum(case.packets[:number])
+        taken += len(slots)
+        if case.targets[number] in (port, BROADCAST) and not first <= case.bad < first + len(slots):
+            batches[-1].append(slots)
+        if taken >= case.batch:
+            batches.append([])
+            taken = 0
+    return batches
 
 
-def told(done: Done) -> Story:
-    """The log of a call, an effect a line."""
-    found: Story = []
-    for effect in done.log:
-        match effect:
-            case Lock(name) if name == _LOCK:
-                found.append(("locks",))
-            case Unlock(name) if name == _LOCK:
-                found.append(("unlocks",))
-            case WriteKernel((_, "lease"), value):
-                found.append(("leases", value))
-            case Do("vale-put", (_, _, at, packet, room)):
-                found.append(("puts", at, packet, room))
-            case Do("vale-empty", (_, i)):
-                found.append(("empties", i))
-            case Wake(name):
-                found.append(("wakes", name))
+def _full(case: Sent) -> int:
+    """How many packets that have their end fill a batch."""
+    found = taken = 0
+    for slots in case.packets[: len(case.packets) - case.cut]:
+        taken += slots
+        if taken >= case.batch:
+            found, taken = found + 1, 0
     return found
 
 
-def _sends(p: Proof) -> Iterator[Send]:
-    sizes = ((), (1,), (-2,), (3,), (1, 1), (-1, 2), (2, -2), (1, -3), (2, 2), (-1, 1, 1))
-    rings = [(n, hwcur) for n in (4, 5) for hwcur in range(n)]
-    flags = (False, True)
-    for (n, hwcur), unread, before, packets, behind, waits in every(
-        p, "combinations", rings, (0, 1), (0, 1), sizes, flags, flags
+def _cases(p: Proof) -> Iterator[tuple[int, Sent]]:
+    """Every combination of packets, targets and room; then batches, bad slots and ends that lack."""
+    aims = (1, 2, BROADCAST, NOPORT)
+    shapes: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 1), (2, 1), (1, 2), (1, 1, 1))
+    rooms = (0, 1, M - 1, CLOSED, OUTSIDE)
+    for packets in shapes:
+        for *targets, b, c in every(p, "packets, targets and room", *[aims] * len(packets), rooms, rooms):
+            yield 4, Sent(packets, False, -1, tuple(targets), 1024, (b, c))
+    ends, bads, batches = (False, True), (-1, 0, 1), (1024, 3, 2, 1, 0, -1)
+    some = ((1, BROADCAST, 2), (BROADCAST, 1, 1))
+    for packets, cut, bad, batch, targets, unread in every(
+        p, "batches and bad slots", shapes, ends, bads, batches, some, ((1, 0), (2, 1))
     ):
-        yield Send(n, hwcur, unread, before, packets, behind, waits)
+        yield 0, Sent(packets, cut, bad, targets[: len(packets)], batch, unread)
 
 
-def deliver_body(p: Proof, deliver: Make) -> None:
+def _memory(start: int, case: Sent) -> dict[tuple[Any, ...], Any]:
+    head = (start + sum(case.packets)) % _N
+    words: dict[tuple[Any, ...], Any] = {(TX, "kring"): Kring(_N, start, (start - 1) % _N, head, head, head)}
+    number = 0
+    for slots in _packets(case, start):
+        for i, at in enumerate(slots):
+            more = i + 1 < len(slots) or (case.cut and number + 1 == sum(case.packets))
+            words[TX, "slot", at, "len"] = _SIZE + 1 if number == case.bad else 60
+            words[TX, "slot", at, "flags"] = (api14.NS_MOREFRAG if more else 0) + api14.NS_BUF_CHANGED
+            words[TX, "slot", at, "buf_idx"], words[TX, "slot", at, "ptr"] = 10 + at, 0
+            number += 1
+    for (_, to), unread in zip(TO.items(), case.unread, strict=True):
+        behind = 2 % M
+        hwcur = (behind - max(unread, 0)) % M
+        words[to, "kring"] = Kring(M, hwcur, behind, hwcur, hwcur, behind)
+        words[to, "lease"] = lease.Lease(behind, behind, 1, (NOSLOT,) * M)
+        words |= {(to, "si"): to[:1], (to, "si_users"): 0, (to, "intercepted"): False}
+    return words
+
+
+def answers(start: int, case: Sent) -> dict[str, Any]:
+    first = {10 + slots[0]: t for slots, t in zip(_packets(case, start), case.targets, strict=True)}
+    kinds = dict(zip(TO, case.unread, strict=True))
+
+    def opened(words: Any, args: tuple[Any, ...]) -> str:
+        return "" if kinds[args[1]] == CLOSED else TO[args[1]]
+
+    return {
+        "vale-batch": lambda words, args: case.batch,
+        "vale-check": lambda words, args: vale.check_slot(args[1], _POOL, _SIZE, frozenset()),
+        "vale-route": lambda words, args: first[args[1][0].buf_idx],
+        "vale-queues": lambda words, args: vale.queues(args[1], 0, 0, _PORTS, frozenset()),
+        "vale-ring": opened,
+        "vale-outside": lambda words, args: case.unread[[*TO.values()].index(args[0])] == OUTSIDE,
+        "vale-transmit": lambda words, args: None,
+        "vale-needed": lambda words, args: (args[2], sum(len(packet) for packet in args[2])),
+        "vale-put": lambda words, args: len(args[3]),
+        "vale-empty": lambda words, args: None,
+    }
+
+
+def _judge_receiver(cases: Cases, case: Sent, start: int, port: int, done: Done) -> None:
+    """What became of a receiver's copies: told from the packets and from its own ring alone."""
+    to, unread = TO[port], case.unread[port - 1]
+    due = _due(case, start, port) if case.batch > 0 else []
+    puts = [(args[2], [f.buf_idx - 10 for f in args[3]]) for args in done.done("vale-put") if args[1] == to]
+    if unread == OUTSIDE:
+        out = [[[f.buf_idx - 10 for f in packet] for packet in args[2]]
+               for args in done.done("vale-transmit") if args[1] == to]  # fmt: skip
+        cases.goal("an interface is handed what is for it, whole and in order", out == [b for b in due if b])
+    if unread < 0:
+        cases.goal("nothing is stored in a ring that is closed or an interface's", puts == [])
+        return
+    wanted, at, room, published = [], 2, M - 1 - unread, 2
+    for batch in due:
+        left = min(room, sum(len(slots) for slots in batch))
+        for slots in batch:
+            if len(slots) > left:
+                break
+            wanted.append((at % M, slots))
+            at, left, room = at + len(slots), left - len(slots), room - len(slots)
+    published = at % M
+    cases.goal(
+        "each receiver gets what is for it, once, in order and whole, as far as its own ring has room",
+        puts == wanted,
+    )
+    after = done.memory[to, "lease"]
+    cases.goal("it is shown exactly that", after.hwtail == published, after.hwlease == published)
+    stores = [
+        i for i, e in enumerate(done.log) if isinstance(e, Do) and e.what == "vale-put" and e.args[1] == to
+    ]
+    wakes = [i for i, e in enumerate(done.log) if e == Wake(to)]
+    cases.goal("who waits for it is woken when there is something, behind it", bool(wakes) == bool(wanted))
+    cases.goal(
+        "who waits for it is woken when there is something, behind it", not wanted or stores[-1] < wakes[-1]
+    )
+
+
+_TAKEN = "every slot up to head is taken, and all but one are free again"
+_ONCE = "each word of a slot is read once, and NS_BUF_CHANGED is cleared"
+
+
+def txsync_body(p: Proof, txsync: Make) -> None:
     cases = Cases(p, "calls")
-    for case in _sends(p):
+    for start, case in _cases(p):
         cases.case(case=case)
-        tail = case.lease.hwtail
-        words: Words = {(TO, "kring"): Kring(case.n, case.hwcur, tail, case.hwcur, case.hwcur, tail)}
-        words |= {(TO, "lease"): case.lease, (TO, "si"): "port", (TO, "si_users"): int(case.waits)}
-        words[TO, "intercepted"] = False
-        came: list[bool] = []
-
-        def put(words: Words, args: tuple[Any, ...], case: Send = case, came: list[bool] = came) -> int:
-            if case.behind and not came:
-                came.append(True)
-                words[TO, "lease"] = _with_one_more(words[TO, "lease"], case.n)
-            return len(args[3]) if args[3][0].len else 0
-
-        do: Answers = {
-            "vale-needed": lambda words, args: (args[2], sum(len(packet) for packet in args[2])),
-            "vale-put": put,
-            "vale-empty": lambda words, args: None,
-        }
-        done = cases.run(deliver, "a:tx0", TO, case.packets, memory=words, do=do)
-        wanted, copied, full = story(case)
-        cases.goal("the call does what its story tells, in that order", told(done) == wanted)
-        cases.goal("every packet that is copied is told", done.fired.count(vale.COPIED) == copied)
-        cases.goal("a packet without room is told", (vale.NO_ROOM in done.fired) == full)
+        memory = _memory(start, case)
+        done = cases.run(txsync, TX, p.switches, memory=memory, do=answers(start, case))
+        head = (start + sum(case.packets)) % _N
+        got = done.memory[TX, "kring"]
+        cases.goal(_TAKEN, got.hwcur == head, got.hwtail == (head - 1) % _N, done.result == "")
+        forwards, slots = case.batch > 0, sum(case.packets)
+        times = [done.reads(TX, "slot", (start + i) % _N, word)
+                 for i in range(slots) for word in ("len", "flags", "buf_idx", "ptr")]  # fmt: skip
+        cases.goal(_ONCE, set(times) <= {1 if forwards else 0})
+        cleared = [e.where[2] for e in done.of(WriteUser) if not e.value & api14.NS_BUF_CHANGED]
+        cases.goal(_ONCE, cleared == ([(start + i) % _N for i in range(slots)] if forwards else []))
+        for port in TO:
+            _judge_receiver(cases, case, start, port, done)
+        held = [e.name for e in done.of(Lock)]
+        cases.goal(
+            "a ring's lock is held while slots are leased and while they are published, never between",
+            [e.name for e in done.of(Lock, Unlock)] == [name for name in held for _ in "lu"],
+        )
+        _told(cases, case, start, done)
     cases.end()
+
+
+def _told(cases: Cases, case: Sent, start: int, done: Done) -> None:
+    """The rules that say what became of the sender's slots."""
+    some = case.packets != ()
+    whole = len(case.packets) - case.cut if some else 0
+    fired = [done.fired.count(r) for r in (vale.TAKEN, vale.NOTHING_NEW, vale.UNATTACHED, vale.NO_BATCH)]
+    cases.goal(
+        "the rules say what was taken, and why nothing is forwarded",
+        fired == [some, not some, some and case.batch < 0, some and case.batch == 0],
+    )
+    forwards = some and case.batch > 0
+    full = _full(case) if forwards else 0
+    cases.goal("the rules say how often a batch was full", done.fired.count(vale.BATCH_FULL) == full)
+    told = (done.fired.count(vale.WHOLE), vale.TRUNCATED in done.fired)
+    cases.goal("the rules say what each packet was", told == ((whole, case.cut) if forwards else (0, False)))
+    closed = sum(1 for port, unread in zip(TO, case.unread, strict=True) if unread == CLOSED
+                 for batch in (_due(case, start, port) if forwards else []) if batch)  # fmt: skip
+    cases.goal("the rules say what a closed ring lost", done.fired.count(vale.CLOSED) == closed)
+
+
+def _stops_at_a_full_ring(name: str, switches: frozenset[str]) -> Protocol:
+    """Once a receiver had no room, the others get nothing either."""
+    protocol, answer, full = vale.txsync(name, switches), None, False
+    try:
+        while True:
+            effect = protocol.send(answer)
+            if full and isinstance(effect, Do) and effect.what == "vale-ring":
+                answer = ""
+                continue
+            answer = yield effect
+            if isinstance(effect, WriteKernel) and effect.where[1] == "lease":
+                full = full or effect.value.hwlease == (answer or effect.value).hwtail
+    except StopIteration as end:
+        return end.value
+
+
+_EACH = "each receiver gets what is for it, once, in order and whole, as far as its own ring has room"
+obligation(
+    "14.vale.txsync-call",
+    clauses=(
+        *("14.vale.txsync", "14.vale.full", "14.vale.order", "14.vale.fragments", "14.vale.closed-ring"),
+        *("14.vale.batch", "14.vale.incomplete", "14.vale.unattached", "14.vale.bad-slot", "14.switch.once"),
+    ),
+    statement="""A txsync of a switch's port takes every slot that was handed over and gives each receiver the
+    packets for it and the flooded ones, once, in order and whole, as far as that receiver's own ring has
+    room: a ring that is full, closed or an interface's takes nothing from the others. Words of slots are read
+    once.""",
+    functions=(vale.txsync,),
+    control=Control("a ring without room ends the delivery for all", _stops_at_a_full_ring, goal=_EACH),
+    bounds="""Up to three packets of one or two slots on a ring of six that wraps, each for either of two
+    ports, both or none, whose rings of four slots have room for three, two or none, are closed, or an
+    interface's; batches of one slot, two and all, none and no switch; a bad slot at two places, an end that
+    lacks. Packets and rings are treated alike, one after the other (14.switch.forwarding,
+    14.vale.lease-order).""",
+    rules=(
+        *(vale.TAKEN, vale.NOTHING_NEW, vale.UNATTACHED, vale.NO_BATCH, vale.BATCH_FULL, vale.WHOLE),
+        *(vale.TRUNCATED, vale.COPIED, vale.NO_ROOM, vale.CLOSED, vale.SLOT_LEN, vale.SLOT_DROPPED),
+    ),
+)(txsync_body)
+
+
+# --- what was released ------------------------------------------------------------------------------------
+
+
+def rxsync_body(p: Proof, rxsync: Make) -> None:
+    cases = Cases(p, "calls")
+    to, marks = TO[1], (0, api14.NS_BUF_CHANGED, api14.NS_BUF_CHANGED + api14.NS_MOREFRAG)
+    for hwcur, count, tail, *flags in every(p, "rings", range(M), range(M), range(M), *[marks] * 3):
+        head = (hwcur + count) % M
+        cases.case(hwcur=hwcur, released=count, tail=tail, flags=flags)
+        memory: dict[tuple[Any, ...], Any] = {(to, "kring"): Kring(M, hwcur, tail, head, head, tail)}
+        memory |= {(to, "slot", (hwcur + i) % M, "flags"): flag for i, flag in enumerate(flags)}
+        done = cases.run(rxsync, to, memory=memory, do={})
+        cases.goal(
+            "what was released is taken back, and nothing else moves",
+            done.memory[to, "kring"] == Kring(M, head, tail, head, head, tail),
+        )
+        for i, flag in enumerate(flags):
+            left = flag % api14.NS_BUF_CHANGED + flag // 2 * 2 if i < count else flag
+            cases.goal(
+                "NS_BUF_CHANGED is cleared in released slots alone",
+                done.memory[to, "slot", (hwcur + i) % M, "flags"] == left,
+            )
+            reads = done.reads(to, "slot", (hwcur + i) % M, "flags")
+            cases.goal("each word of a slot is read once", reads == (1 if i < count else 0))
+        name = vale.lock_of(to)
+        cases.goal(
+            "under the ring's lock, from first to last",
+            done.log[0] == Lock(name),
+            done.log[-1] == Unlock(name),
+        )
+        wanted = vale.RELEASED if count else vale.NOT_RELEASED
+        cases.goal("the rule says whether there was anything", done.fired == (wanted,))
+    cases.end()
+
+
+def _leaves_marks(name: str) -> Protocol:
+    return without(vale.rxsync(name), lambda e: isinstance(e, WriteUser))
 
 
 obligation(
-    "14.vale.deliver-call",
-    clauses=("14.vale.lease", "14.vale.full", "14.vale.copied", "14.vale.order"),
-    statement="""A sender leases what its packets need, or what there is, and copies them in order, each
-    behind the one before and only as long as it fits whole; what is left over is given back, or emptied when
-    others have leased behind it; what was copied is published, and the receiver woken, when all before it
-    is.""",
-    functions=(vale.deliver,),
-    control=Control(
-        "what is left over is not emptied",
-        lambda *arguments: without(
-            vale.deliver(*arguments), lambda e: isinstance(e, Do) and e.what == "vale-empty"
-        ),
-    ),
-    bounds="""Rings of four and five slots from every position, none or one slot unread, none or one leased by
-    others before, up to three packets of up to three slots that are copied or lost, others that lease while
-    they are copied or not: a packet is copied the same way whatever came before it.""",
-    rules=(lease.TAKEN, lease.TAKEN_PART, lease.GIVEN_BACK, lease.EMPTIED, vale.COPIED, vale.NO_ROOM),
-)(deliver_body)
-
-
-# --- one slot -------------------------------------------------------------------------------------------
-
-TX = "a:tx0"
-_SIZE, _JUNK = 100, 9
-_CHANGED, _INDIRECT, _MORE = api14.NS_BUF_CHANGED, api14.NS_INDIRECT, api14.NS_MOREFRAG
-
-
-def _check(words: Words, args: tuple[Any, ...]) -> Step[vale.Fragment]:
-    """A length beyond the buffer is bad; one index stands for another."""
-    f = args[1]
-    if f.len > _SIZE:
-        return Step(replace(f, len=0, flags=0, bad=True), (vale.SLOT_LEN,))
-    return Step(replace(f, buf_idx=0) if f.buf_idx == _JUNK else f)
-
-
-def slot_body(p: Proof, read_slot: Make) -> None:
-    twice = vale.READS_TWICE in p.switches
-    cases = Cases(p, "slots")
-    flags = (0, _CHANGED, _INDIRECT, _MORE | _CHANGED, api14.NS_REPORT)
-    lengths = (60, _SIZE + 1)
-    for first, second, f1, f2, f3, buf_idx in every(
-        p, "combinations", lengths, lengths, flags, flags, flags, (5, _JUNK)
-    ):
-        cases.case(lengths=(first, second), flags=(f1, f2, f3), buf_idx=buf_idx)
-        values = {"len": (first, second), "flags": (f1, f2, f3), "buf_idx": (buf_idx,), "ptr": (7,)}
-        script = {(TX, "slot", 3, word): found for word, found in values.items()}
-        words: Words = dict.fromkeys(script, 0)
-
-        def make(*arguments: Any, script: Any = script) -> Protocol:
-            return read_as(read_slot(*arguments), script)
-
-        done = cases.run(make, TX, 3, p.switches, memory=words, do={"vale-check": _check})
-        asked = vale.Fragment(buf_idx, second if twice else first, f2 if twice else f1, 7)
-        more = f3 if twice else f1
-        checked = done.done("vale-check")
-        cases.goal("the slot is checked as it was read last", checked == [(TX, asked)])
-        cases.goal("whether more follow is what was read last", done.result[1] == (more // _MORE % 2 == 1))
-        if asked.len > _SIZE:
-            wanted = replace(asked, len=0, flags=0, bad=True)
-        else:
-            mixed = asked.flags // _INDIRECT % 2 != f1 // _INDIRECT % 2
-            kept = 0 if buf_idx == _JUNK else buf_idx
-            wanted = replace(asked, buf_idx=kept, len=first, flags=f1, mixed=mixed)
-        cases.goal("a good one is sent as it was read first", done.result[0] == wanted)
-        told_bad = (vale.SLOT_LEN in done.fired) == (asked.len > _SIZE)
-        cases.goal("what the check says is told", told_bad)
-        stores = [e.value for e in done.of(WriteUser) if e.where == (TX, "slot", 3, "flags")]
-        cases.goal(
-            "NS_BUF_CHANGED is cleared where it is set, and no other flag",
-            stores == ([f1 - _CHANGED] if f1 // _CHANGED % 2 else []),
-            len(done.of(WriteUser)) == len(stores),
-        )
-        used = {(f // _INDIRECT % 2, f // _MORE % 2) for f in (f1, asked.flags, more)}
-        other = asked.len != first or len(used) > 1
-        cases.goal("that a word was another the next time is told", (vale.READ_AGAIN in done.fired) == other)
-        often = [done.reads(TX, "slot", 3, word) for word in values]
-        cases.goal("each word is read so many times", often == ([2, 3, 1, 1] if twice else [1, 1, 1, 1]))
-    cases.end()
-
-
-_slot = partial(
-    obligation,
-    clauses=("14.vale.read-once",),
-    functions=(vale.read_slot,),
-    control=Control(
-        "NS_BUF_CHANGED is left in the slot",
-        lambda *arguments: without(vale.read_slot(*arguments), lambda e: isinstance(e, WriteUser)),
-    ),
-    bounds="""A length that fits and one that does not, flags with and without each that is looked at and one
-    that is not, a buffer that stays and one that is replaced; each word another one at each read.""",
-)
-_slot(
-    "14.vale.slot-call",
-    statement="""Reading a slot of a sender, the kernel takes each word once, checks exactly these, clears
-    NS_BUF_CHANGED and no other flag, and says of a good one what it read.""",
-    rules=(vale.SLOT_LEN,),
-)(slot_body)
-_slot(
-    "14.vale.slot-extent",
-    statement="""How far the deviation goes: what is checked, and whether more fragments follow, comes from
-    the later reads; length and flags of what is sent from the first one, also where they disagree on whose
-    memory the bytes are in.""",
-    switches={vale.READS_TWICE},
-    rules=(vale.SLOT_LEN, vale.READ_AGAIN),
-)(slot_body)
+    "14.vale.rxsync-call",
+    clauses=("14.vale.rxsync",),
+    statement="""An rxsync of a switch's port takes the released slots back, clears NS_BUF_CHANGED in them and
+    in no other, and moves nothing else, all under the lock that senders take.""",
+    functions=(vale.rxsync,),
+    control=Control("the mark stays", _leaves_marks),
+    bounds="""A ring of four slots with every position, and flags of all kinds: the walk does the same at each
+    slot.""",
+    rules=(vale.RELEASED, vale.NOT_RELEASED),
+)(rxsync_body)

@@ -69,7 +69,9 @@ class Done:
         return [i for i, e in enumerate(self.log) if any(e == other for other in effects)]
 
 
-def carry_out(make: Callable[..., Protocol], arguments: tuple[Any, ...], memory: Words, do: Answers) -> Done:
+def carry_out(
+    make: Callable[..., Protocol], arguments: tuple[Any, ...], memory: Words, do: Answers, most: int = MOST
+) -> Done:
     """Run ``make(*arguments)`` to its end on a copy of ``memory``.
 
     Locks must be free when they are taken and held when they are given back, and none may be left. A call
@@ -85,8 +87,8 @@ def carry_out(make: Callable[..., Protocol], arguments: tuple[Any, ...], memory:
                 fired.append(effect.rule)
                 continue
             log.append(effect)
-            if len(log) > MOST:
-                raise Alone(f"does not end: more than {MOST} effects")
+            if len(log) > most:
+                raise Alone(f"does not end: more than {most} effects")
             match effect:
                 case ReadUser(where) | ReadKernel(where):
                     if where not in words:
@@ -143,9 +145,11 @@ class Cases:
         self.cases += 1
         self._case = facts
 
-    def run(self, make: Callable[..., Protocol], *arguments: Any, memory: Words, do: Answers) -> Done:
+    def run(
+        self, make: Callable[..., Protocol], *arguments: Any, memory: Words, do: Answers, most: int = MOST
+    ) -> Done:
         """A call carried out; one that cannot be is a failed goal, and its case is over."""
-        done = carry_out(make, arguments, memory, do)
+        done = carry_out(make, arguments, memory, do, most)
         self.p.reached(done.fired)
         return done
 
