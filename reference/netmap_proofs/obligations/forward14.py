@@ -183,6 +183,12 @@ def loop_body(p: Proof, loop_down: Make) -> None:
     p.goal(_NOTHING, done.done("forward-down") == [], done.result == 0)
     for call in done.done("forward-down"):
         p.goal(_ALL, call[0] == start, call[1] == count)
+    trusts = forward.LOOP_TRUSTS in p.switches
+    asked = trusts and flags // 4 % 2 == 1
+    p.goal("as written that bit alone decides", (done.done("forward-down") != []) == asked)
+    p.goal("what was forwarded is told", done.result == (count if asked else 0))
+    told = (forward.LOOP_PASSES_NOTHING in done.fired, forward.LOOP_TRUSTED in done.fired)
+    p.goal("the rules say why", told == (bound and not trusts, asked))
 
 
 _loop = partial(
