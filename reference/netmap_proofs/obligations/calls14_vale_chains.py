@@ -28,7 +28,8 @@ def deliver_body(p: Proof, deliver: Make) -> None:
     cases = Cases(p, "deliveries")
     to = TO[1]
     for at, needed, lost, others in every(p, "leases", range(M), (1, 2, 3), (0, 1), (0, 1)):
-        # The last packet takes no slots when it is copied; another sender leases what is left meanwhile.
+        # The last packet takes no slots when it is copied; another sender leases a slot meanwhile.
+        others = others and needed < M - 1
         packets = tuple((vale.Fragment(10 + i, 60),) for i in range(needed))
         cases.case(at=at, needed=needed, lost=lost, others=others)
         memory: dict[tuple[Any, ...], Any] = {(to, "kring"): Kring(M, at, at, at, at, at)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from netmap_reference.gen14 import lease
@@ -20,6 +22,7 @@ def lease_body(
     p: Proof, space: Callable[..., int], take: Callable[..., Any], report: Callable[..., Any]
 ) -> None:
     cases = Cases(p, "orders")
+    written = lease.EMPTY_NUMBERED in p.switches
     sizes = ((1, 1, 1), (2, 1, 1), (1, 2, 9), (3, 2, 1), (9, 1, 1))
     for at, number, released in every(p, "starts", range(_N), range(_N), (0, 2)):
         for needed, order, short in itertools.product(
@@ -35,29 +38,48 @@ def lease_body(
                     "the room is what is neither leased nor unread, less one",
                     space(_N, hwcur, state.hwlease) == room,
                 )
-                step = take(_N, hwcur, state, want)
+                step = take(_N, hwcur, state, want, p.switches)
                 p.reached(step.fired)
                 got = step.state
+                none = room == 0 and not written
                 cases.goal(
                     "a lease begins behind the last one",
                     got.start == state.hwlease,
-                    got.index == (number + len(granted)) % _N,
+                    got.index == (lease.NOLEASE if none else (number + len(granted)) % _N),
                 )
+                empty = (lease.NONE_TAKEN in step.fired, lease.EMPTY_TAKEN in step.fired)
+                cases.goal("the rules say that there was no slot", empty == (none, room == 0 and written))
                 cases.goal("it is as long as asked for, or as there is room", got.count == min(want, room))
                 cases.goal("the rule says which", (lease.TAKEN_PART in step.fired) == (want > room))
                 cases.goal("the next one begins behind it", got.lease.hwlease == (got.start + got.count) % _N)
+                if none:
+                    cases.goal("without a slot there is no lease", got.lease == state)
+                    continue
                 granted.append((got.start, got.index, got.count))
                 state = got.lease
             done: dict[int, int] = {}
             kept = set[int]()  # reported and not published
+            gone = set[int]()  # given back, number and all
             tail, first = at, 0
             for which in order:
+                if which >= len(granted):
+                    continue
                 start, index, count = granted[which]
                 leftover = 1 if which == short and count else 0
                 stop = (start + count - leftover) % _N
-                step = report(_N, state, start, index, stop, leftover)
+                step = report(_N, state, start, index, stop, leftover, p.switches)
                 p.reached(step.fired)
-                last = which == len(granted) - 1
+                last = all(later in gone for later in range(which + 1, len(granted)))
+                whole = leftover > 0 and last and stop == start
+                withdrawn = whole and not written
+                cases.goal(
+                    "who gives all slots back gives the number back",
+                    step.state.lease.index == (index if withdrawn else state.index),
+                )
+                number_back = (lease.WITHDRAWN in step.fired, lease.EMPTY_KEPT in step.fired)
+                cases.goal(
+                    "the rules say what becomes of the number", number_back == (withdrawn, whole and written)
+                )
                 emptied = leftover if leftover and not last else 0
                 cases.goal(
                     "what the last lease did not need is given back",
@@ -78,11 +100,12 @@ def lease_body(
                     "published is what all earlier senders have finished", step.state.lease.hwtail == tail
                 )
                 told, more = lease.PUBLISHED in step.fired, lease.PUBLISHED_MORE in step.fired
-                cases.goal("the rules say what was published", told == (start == before))
-                kept.add(which)
-                following = start == before and which + 1 in kept
+                publishes = start == before and not withdrawn
+                cases.goal("the rules say what was published", told == publishes)
+                (gone if withdrawn else kept).add(which)
+                following = publishes and which + 1 in kept
                 cases.goal("the rules say what was published", more == following)
-                while start == before and which in kept:
+                while publishes and which in kept:
                     kept.remove(which)
                     which += 1
                 cases.goal(
@@ -98,31 +121,93 @@ def lease_body(
     cases.end()
 
 
-obligation(
-    "14.vale.lease-order",
+_order = partial(
+    obligation,
     clauses=("14.vale.lease",),
-    statement="""Leases follow one another in the ring, each as long as asked for or as there is room; in
-    whatever order their senders finish, what is published is exactly what all earlier ones have finished;
-    what a sender did not need is given back, or emptied when somebody else's slots follow.""",
     functions=(lease.space, lease.take_lease, lease.report_lease),
     control=Control(
         "a lease is published as soon as it is finished",
         lease.space,
         lease.take_lease,
-        lambda n, state, start, index, stop, leftover: lease.report_lease(
-            n, lease.Lease(start, state.hwlease, state.index, state.ends), start, index, stop, leftover
+        lambda n, state, start, index, stop, leftover, switches: lease.report_lease(
+            n,
+            lease.Lease(start, state.hwlease, state.index, state.ends),
+            start,
+            index,
+            stop,
+            leftover,
+            switches,
         ),
         goal="published is what all earlier senders have finished",
     ),
     bounds="""A ring of five slots, three leases of several lengths from every position and number, finished
     in every order, each of them once a slot short.""",
-    rules=(
-        lease.TAKEN,
-        lease.TAKEN_PART,
-        lease.GIVEN_BACK,
-        lease.EMPTIED,
-        lease.PUBLISHED,
-        lease.PUBLISHED_MORE,
-        lease.NOT_YET,
-    ),
+)
+_RULES = (
+    *(lease.TAKEN, lease.TAKEN_PART, lease.GIVEN_BACK, lease.EMPTIED),
+    *(lease.PUBLISHED, lease.PUBLISHED_MORE, lease.NOT_YET),
+)
+_order(
+    "14.vale.lease-order",
+    statement="""Leases follow one another in the ring, each as long as asked for or as there is room; in
+    whatever order their senders finish, what is published is exactly what all earlier ones have finished;
+    what a sender did not need is given back, or emptied when somebody else's slots follow. There is no lease
+    without a slot.""",
+    rules=(*_RULES, lease.NONE_TAKEN, lease.WITHDRAWN),
 )(lease_body)
+_order(
+    "14.vale.lease-order-extent",
+    statement="""How far the deviation goes: leases without slots are numbered like others, and as long as
+    there are fewer leases than slots, everything else holds.""",
+    switches={lease.EMPTY_NUMBERED},
+    rules=(*_RULES, lease.EMPTY_TAKEN, lease.EMPTY_KEPT),
+)(lease_body)
+
+
+# --- as many leases as slots ----------------------------------------------------------------------------
+
+
+def stuck_body(p: Proof, report: Callable[..., Any]) -> None:
+    cases = Cases(p, "rings")
+    n = 3
+    for at, number, second, third in every(p, "starts and reports", range(n), range(n), *[(False, True)] * 2):
+        cases.case(hwtail=at, index=number, second=second, third=third)
+        full = (at + 2) % n
+        state = lease.Lease(at, full, number, (lease.NOSLOT,) * n)
+        ends = [lease.NOSLOT] * n
+        for reports, start, which in ((second, (at + 1) % n, 1), (third, full, 2)):
+            if reports:
+                index = (number + which) % n
+                step = report(n, state, start, index, full, 0, p.switches)
+                p.reached(step.fired)
+                ends[index] = full
+                state = lease.Lease(at, full, number, tuple(ends))
+                cases.goal("behind the first nobody publishes", step.state == lease.Reported(state, 0, False))
+        own = (at + 1) % n
+        step = report(n, state, at, number, own, 0, p.switches)
+        p.reached(step.fired)
+        ends[number] = own
+        stuck = lease.Reported(lease.Lease(own, full, number, tuple(ends)), 0, True)
+        cases.goal("the first publishes its own slot and no other", step.state == stuck)
+        cases.goal("the rule says so", step.fired == (lease.PUBLISHED,))
+    cases.end()
+
+
+obligation(
+    "14.vale.lease-extent",
+    clauses=("14.vale.lease",),
+    statement="""With as many leases as slots the number of the next one is that of the first: the first takes
+    it for the end of the walk and publishes its own slots alone, also when those behind it are done.""",
+    functions=(lease.report_lease,),
+    control=Control(
+        "those behind it are published",
+        lambda n, state, start, index, stop, leftover, switches: lease.report_lease(
+            n,
+            replace(state, index=(state.index + 1) % n if start == state.hwtail else state.index),
+            *(start, index, stop, leftover, switches),
+        ),
+    ),
+    bounds="Rings of three slots in every state, two leases of a slot and one of none, done or not.",
+    switches={lease.EMPTY_NUMBERED},
+    rules=(lease.PUBLISHED, lease.NOT_YET),
+)(stuck_body)

@@ -128,6 +128,8 @@ def join_body(p: Proof, join: Callable[..., Step[Offset]], returned: Callable[..
     got = p.run(returned, step.state, bits, p.switches)
     p.goal(_RETURNED, got.state.bits == step.state.bits)
     p.goal("the maximum in effect is returned", got.state.max == step.state.max)
+    if offsets.BITS_KEPT in p.switches:
+        p.goal("as written the number of bits is that which was sent", got.state.bits == bits)
 
 
 _join = partial(

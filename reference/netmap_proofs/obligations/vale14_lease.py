@@ -98,12 +98,19 @@ def lease_body(p: Proof, deliver: Make) -> None:
         "three senders, one packet is lost": (6, {"a": ((10, 1),), "b": ((20, 2, False),), "c": ((30, 1),)}),
         "more than there is": (3, {"a": ((10, 1),), "b": ((20, 1), (21, 2))}),
         "more senders than slots": (2, {"a": ((10, 1),), "b": ((20, 1),), "c": ((30, 1),)}),
+        "as many senders as slots": (3, {"a": ((10, 1),), "b": ((20, 1),), "c": ((30, 1),)}),
+        "as many senders as slots, two packets are lost": (
+            3,
+            {"a": ((10, 1),), "b": ((20, 1, False),), "c": ((30, 1, False),)},
+        ),
     }
     for label, (n, senders) in sends.items():
         # A receiver meets one publication after the other: two senders are all it needs.
         threads: dict[str, Any] = {"receiver": receiver} if len(senders) == 2 else {}
         for name, packets in senders.items():
-            threads[name] = partial(deliver, f"{name}:tx0", TO, tuple(packet(*each) for each in packets))
+            threads[name] = partial(
+                deliver, f"{name}:tx0", TO, tuple(packet(*each) for each in packets), p.switches
+            )
         scenario = Scenario(
             threads,
             memory={
@@ -127,9 +134,9 @@ def lease_body(p: Proof, deliver: Make) -> None:
         explored(p, scenario, label=label)
 
 
-def _unlocked(sender: str, to: str, packets: Any) -> Protocol:
+def _unlocked(sender: str, to: str, packets: Any, switches: frozenset[str]) -> Protocol:
     """Leases are taken and given back without the ring's lock."""
-    protocol, answer = vale.deliver(sender, to, packets), None
+    protocol, answer = vale.deliver(sender, to, packets, switches), None
     try:
         while True:
             effect = protocol.send(answer)
@@ -138,22 +145,37 @@ def _unlocked(sender: str, to: str, packets: Any) -> Protocol:
         return end.value
 
 
-obligation(
-    "14.vale.lease-protocol",
-    clauses=("14.vale.lease", "14.vale.full", "14.vale.fragments", "14.poll.wakeup"),
-    statement="""However senders to one receive ring meet: each fills slots of its own, the receiver is shown
-    none that is not filled, in the end everything is shown, packets whole and in order, no publication is
-    lost, and a receiver that waits is woken.""",
+_RULES = (
+    *(lease.TAKEN, lease.TAKEN_PART, lease.PUBLISHED, lease.PUBLISHED_MORE, lease.NOT_YET),
+    *(lease.GIVEN_BACK, lease.EMPTIED, vale.COPIED, vale.NO_ROOM),
+)
+_protocol = partial(
+    obligation,
     functions=(vale.deliver,),
     control=Control("the ring's lock is not taken", _unlocked, goal=_OWN),
     assumptions=WAKEUPS,
     bounds="""Two or three senders of up to two packets on rings of two to six slots, a packet that is dropped
     when it is copied, more packets than slots, more senders than slots. Between its two locked parts a sender
     only fills slots of its own, so a fourth one meets nothing new.""",
-    rules=(
-        *(lease.TAKEN, lease.TAKEN_PART, lease.PUBLISHED, lease.PUBLISHED_MORE, lease.NOT_YET),
-        *(lease.GIVEN_BACK, lease.EMPTIED, vale.COPIED, vale.NO_ROOM),
-    ),
+)
+_protocol(
+    "14.vale.lease-protocol",
+    clauses=("14.vale.lease", "14.vale.full", "14.vale.fragments", "14.poll.wakeup"),
+    statement="""However senders to one receive ring meet: each fills slots of its own, the receiver is shown
+    none that is not filled, in the end everything is shown, packets whole and in order, no publication is
+    lost, and a receiver that waits is woken.""",
+    rules=(*_RULES, lease.NONE_TAKEN, lease.WITHDRAWN),
+)(lease_body)
+
+_protocol(
+    "14.vale.lease-protocol.as-written",
+    clauses=("14.vale.lease",),
+    statement="""As 14.vale.lease-protocol, but who gets no slot takes a lease as well: when there are as many
+    leases as slots, the first of them publishes its own slots and those behind it are never shown.""",
+    switches={lease.EMPTY_NUMBERED},
+    rules=(*_RULES, lease.EMPTY_TAKEN, lease.EMPTY_KEPT),
+    finding="F14-074",
+    refutes={_ALL},
 )(lease_body)
 
 

@@ -6,6 +6,10 @@ all slots before its own have been published, publishes its own and those of eve
 already. So the receiver sees slots in the order in which they were leased, and none that is still being
 filled. Slots that a sender leased and did not need are given back when its lease is the last one, and
 published as empty packets otherwise.
+
+Leases are numbered modulo the size of the ring. No two that are not published have the same number, because
+each has a slot: a sender that finds no room takes no lease, and one that gives all its slots back gives the
+number back with them.
 """
 
 from __future__ import annotations
@@ -19,6 +23,12 @@ VALE_C = "luigirizzo/netmap:sys/dev/netmap/netmap_vale.c@89607e14"
 
 #: What a lease that is not done has noted (NR_NOSLOT).
 NOSLOT = -1
+#: The number of a lease that was not taken.
+NOLEASE = -1
+
+#: A lease without slots is numbered like any other.
+EMPTY_NUMBERED = "14.vale-empty-leases"
+AS_WRITTEN = frozenset({EMPTY_NUMBERED})
 
 _LEASE = "14.vale.lease"
 TAKEN = rule("14/lease/take/all", clause=_LEASE, source=f"{VALE_C}:929-940")
@@ -28,6 +38,17 @@ PUBLISHED_MORE = rule("14/lease/publish/later-ones-too", clause=_LEASE, source=f
 NOT_YET = rule("14/lease/publish/not-yet", clause=_LEASE, source=f"{VALE_C}:1055-1059")
 GIVEN_BACK = rule("14/lease/publish/given-back", clause=_LEASE, source=f"{VALE_C}:1037-1045")
 EMPTIED = rule("14/lease/publish/empty-packets", clause=_LEASE, source=f"{VALE_C}:1046-1051")
+NONE_TAKEN = rule("14/lease/take/none", clause=_LEASE, source=f"{VALE_C}:664-665,935-940")
+EMPTY_TAKEN = rule(
+    "14/lease/take/empty", clause=_LEASE, source=f"{VALE_C}:704-720,935-940", switch=EMPTY_NUMBERED
+)
+WITHDRAWN = rule("14/lease/publish/withdrawn", clause=_LEASE, source=f"{VALE_C}:1037-1045")
+EMPTY_KEPT = rule(
+    "14/lease/publish/empty-kept",
+    clause=_LEASE,
+    source=f"{VALE_C}:1037-1053,1064-1069",
+    switch=EMPTY_NUMBERED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +78,7 @@ def space(n: int, hwcur: int, hwlease: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """``count`` slots from ``start`` on, and the lease's number ``index``."""
+    """``count`` slots from ``start`` on, and the lease's number ``index``, :data:`NOLEASE` without one."""
 
     lease: Lease
     start: int
@@ -65,13 +86,22 @@ class Granted:
     count: int
 
 
-def take_lease(n: int, hwcur: int, lease: Lease, needed: int) -> Step[Granted]:
-    """Lease ``needed`` slots, or as many as there are. Source: nm_vale_flush, nm_kr_lease."""
+def take_lease(
+    n: int, hwcur: int, lease: Lease, needed: int, switches: frozenset[str] = frozenset()
+) -> Step[Granted]:
+    """Lease ``needed`` slots, or as many as there are; nothing when there are none.
+
+    As written (EMPTY_NUMBERED) no slots are a lease too. Source: nm_vale_flush, nm_kr_lease.
+    """
     room = space(n, hwcur, lease.hwlease)
     count = needed
     fired: tuple[str, ...] = (TAKEN,)
     if room < needed:
         count, fired = room, (TAKEN_PART,)
+    if count == 0:
+        if EMPTY_NUMBERED not in switches:
+            return Step(Granted(lease, lease.hwlease, NOLEASE, 0), (*fired, NONE_TAKEN))
+        fired = (*fired, EMPTY_TAKEN)
     after = Lease(
         lease.hwtail,
         advance(lease.hwlease, count, n),
@@ -95,10 +125,19 @@ class Reported:
     news: bool
 
 
-def report_lease(n: int, lease: Lease, start: int, index: int, stop: int, leftover: int) -> Step[Reported]:
+def report_lease(
+    n: int,
+    lease: Lease,
+    start: int,
+    index: int,
+    stop: int,
+    leftover: int,
+    switches: frozenset[str] = frozenset(),
+) -> Step[Reported]:
     """A sender has filled its slots from ``start`` up to ``stop`` and did not need ``leftover`` more.
 
-    Source: nm_vale_flush.
+    As written (EMPTY_NUMBERED) a lease all of which is given back keeps its number, and once there are as
+    many leases as slots, the first does not publish those behind it: nobody ever does. Source: nm_vale_flush.
     """
     fired: tuple[str, ...] = ()
     empty = 0
@@ -106,6 +145,10 @@ def report_lease(n: int, lease: Lease, start: int, index: int, stop: int, leftov
         if nm_next(index, n - 1) == lease.index:
             lease = replace(lease, hwlease=stop)
             fired = (GIVEN_BACK,)
+            if stop == start:
+                if EMPTY_NUMBERED not in switches:
+                    return Step(Reported(replace(lease, index=index), 0, False), (*fired, WITHDRAWN))
+                fired = (*fired, EMPTY_KEPT)
         else:
             empty, fired = leftover, (EMPTIED,)
     end = advance(stop, empty, n)

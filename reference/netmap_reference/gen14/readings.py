@@ -10,6 +10,7 @@ from . import (
     bind,
     csb,
     kloop,
+    lease,
     legacy,
     loops,
     memory,
@@ -77,6 +78,7 @@ AS_WRITTEN: frozenset[str] = (
     | monitor_ends.AS_WRITTEN
     | pipe_get.AS_WRITTEN
     | switch.AS_WRITTEN
+    | lease.AS_WRITTEN
     | vale.AS_WRITTEN
     | vale_ports.AS_WRITTEN
     | offload.AS_WRITTEN

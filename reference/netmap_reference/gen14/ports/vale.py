@@ -19,7 +19,7 @@ from netmap_spec.abi import api14
 from ...core.effects import Do, Fired, Lock, Protocol, ReadKernel, ReadUser, Unlock, WriteKernel, WriteUser
 from ...core.step import Step, rule
 from ..bind import Faulted, Hung
-from ..lease import Granted, Lease, Reported, report_lease, take_lease
+from ..lease import NOLEASE, Granted, Lease, Reported, report_lease, take_lease
 from ..notify import notify
 from ..ring import Kring, advance, nm_next, nm_prev
 from ..switch import BROADCAST
@@ -413,16 +413,18 @@ def flush(ring: str, packets: list[Packet], switches: frozenset[str]) -> Protoco
         if (yield Do("vale-outside", (target_ring,))):
             yield Do("vale-transmit", (ring, target_ring, packets_there))
         else:
-            yield from deliver(ring, target_ring, packets_there)
+            yield from deliver(ring, target_ring, packets_there, switches)
 
 
-def deliver(ring: str, to: str, packets: tuple[Packet, ...]) -> Protocol:
+def deliver(
+    ring: str, to: str, packets: tuple[Packet, ...], switches: frozenset[str] = frozenset()
+) -> Protocol:
     """Copy packets into one receive ring beside other senders. Source: nm_vale_flush."""
     fitting, needed = yield Do("vale-needed", (ring, to, packets))
     yield Lock(lock_of(to))
     k: Kring = yield ReadKernel((to, "kring"))
     lease: Lease = yield ReadKernel((to, "lease"))
-    step: Step[Granted] = take_lease(k.n, k.hwcur, lease, needed)
+    step: Step[Granted] = take_lease(k.n, k.hwcur, lease, needed, switches)
     granted = step.state
     yield WriteKernel((to, "lease"), granted.lease)
     yield Unlock(lock_of(to))
@@ -437,13 +439,16 @@ def deliver(ring: str, to: str, packets: tuple[Packet, ...]) -> Protocol:
         if used:
             yield Fired(COPIED)
         at, room = advance(at, used, k.n), room - used
-    yield from _publish(to, k.n, granted, at, room)
+    if granted.index != NOLEASE:
+        yield from _publish(to, k.n, granted, at, room, switches)
 
 
-def _publish(to: str, n: int, granted: Granted, stop: int, leftover: int) -> Protocol:
+def _publish(
+    to: str, n: int, granted: Granted, stop: int, leftover: int, switches: frozenset[str]
+) -> Protocol:
     yield Lock(lock_of(to))
     lease: Lease = yield ReadKernel((to, "lease"))
-    step: Step[Reported] = report_lease(n, lease, granted.start, granted.index, stop, leftover)
+    step: Step[Reported] = report_lease(n, lease, granted.start, granted.index, stop, leftover, switches)
     i = stop
     for _ in range(step.state.empty):
         yield Do("vale-empty", (to, i))
