@@ -214,3 +214,31 @@ def test_what_goes_wrong_is_one_line(
     assert cli.main(["teeth", *args]) == 2
     err = capsys.readouterr().err
     assert words in err and err.count("\n") == 1
+
+
+# --- automatic mutants ----------------------------------------------------------------------------
+
+
+def figure(refuted: int, survived: int = 0, explained: int = 0) -> dict[str, float]:
+    live = refuted + survived + explained
+    return {"mutants": live, "refuted": refuted, "survived": survived, "explained": explained,
+            "noticed": 0, "equivalent": 0, "share": refuted / live}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("figures", "enough"),
+    [
+        ({"step": figure(95, explained=5), "device": figure(20)}, True),
+        ({"step": figure(100), "device": figure(94, explained=6)}, False),
+        ({"step": figure(94, explained=6), "device": figure(100)}, False),
+        ({"step": figure(99, survived=1)}, False),
+    ],
+)
+def test_every_kind_must_be_refuted_and_every_survivor_explained(
+    figures: dict[str, dict[str, float]], enough: bool
+) -> None:
+    from netmap_conformance.teeth.proofs import Automatic
+
+    automatic = Automatic([], figures)
+    assert automatic.enough is enough
+    assert len(list(automatic.lines())) == len(figures)

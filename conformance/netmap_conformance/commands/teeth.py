@@ -3,8 +3,9 @@
 With ``--proofs`` the automatic mutants of the model's proved functions are hunted by obligations too.
 
 Exit status: 0 when every mutant is killed or equivalent and the unchanged copies are not; 1 when one
-survived, or proofs refute less than 95 of 100 automatic mutants that are not equivalent; 2 when a list of
-mutants is wrong; 3 when a target or the compiler is not there; 4 when the report cannot be written.
+survived, or proofs refute less than 95 of 100 automatic mutants, of a kind of function, that are not
+equivalent, or one of these survives without an explanation; 2 when a list of mutants is wrong; 3 when a
+target or the compiler is not there; 4 when the report cannot be written.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from .hunt import EQUIVALENT, KILLED, SURVIVED
 if TYPE_CHECKING:
     from netmap_proofs.mutation.hunt import Hunted
 
-#: The share of the mutants of pure steps, of those that are not equivalent, which a proof must refute.
+#: The share of each kind of function's mutants, of those that are not equivalent, that proofs must refute.
 WANTED = 0.95
 
 
@@ -32,8 +32,8 @@ class Automatic:
 
     @property
     def enough(self) -> bool:
-        """Do the proofs refute enough of the steps' mutants? Protocols and devices are told, not gated."""
-        return "step" not in self.figures or self.figures["step"]["share"] >= WANTED
+        """Do the proofs refute enough mutants of each kind, and is every one that survives explained?"""
+        return all(f["share"] >= WANTED and not f["survived"] for f in self.figures.values())
 
     def lines(self) -> Iterator[str]:
         """What is said of them on a terminal."""

@@ -235,6 +235,12 @@ def close_body(p: Proof, dtor_locked: Make) -> None:
             cases.goal(_HELD, not lets_go)
         else:
             cases.goal(_LAST, lets_go == last)
+        windows = (register.DTOR_WINDOW in done.fired, register.DTOR_FAILED_WINDOW in done.fired)
+        sleeps = register.FAILED_SLEEPS in p.switches
+        opens = (last and not failed, last and failed and sleeps)
+        cases.goal("the rules say so", windows == opens)
+        held = register.DTOR_FAILED_HELD in done.fired
+        cases.goal("the rules say so", held == (last and failed and not sleeps))
         cases.goal("it sleeps without the lock", not lets_go or _outside(done.log))
         cases.goal("netmap mode ends with the last one", done.done("nm_register") == ([(0,)] if last else []))
         woken = sorted(e.selinfo for e in done.of(Wake))
