@@ -1,8 +1,8 @@
 """Ports of generation 14 and the descriptors bound to them, with a list of who is bound to what.
 
 The list is kept by the moves, from the clauses alone: which rings a request names (14.register.rings), who is
-refused (14.register.exclusive), what a close takes off. :func:`port`, :func:`rings` and :func:`pages` compare
-everything that netmap counts and shows with that list.
+refused (14.register.exclusive), what a close takes off. :mod:`.bound14_checks` compares everything that
+netmap counts and shows with that list.
 """
 
 from __future__ import annotations
@@ -16,11 +16,7 @@ from netmap_reference.gen14 import memory
 from netmap_reference.gen14.result import Result
 from netmap_reference.gen14.state import RX, TX, KringState, System
 from netmap_reference.gen14.world import World
-from netmap_spec.abi import api14
 
-from . import life14
-
-Found = Iterator[tuple[str, bool, str]]
 Ring = tuple[str, str, int]
 BITS = 8
 _NAMES = "ABC"
@@ -34,17 +30,22 @@ GOALS = (BUSY, BEHIND, TOLD, RESERVED)
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A descriptor: the port, its half-open ranges of rings, whether it wants them alone, how many extra
-    buffers it got, whether it asked for offsets, which directions of another port it watches."""
+    """A descriptor: the port, its half-open ranges of rings and how many slots they have, transmit first;
+    whether it wants them alone, how many extra buffers it got, whether it asked for offsets, which directions
+    of another port it watches, whether a poll sends for it and whether one that does not ask for packets
+    receives, and what its netmap_if calls the port, if that is looked at."""
 
     fd: str
     port: str
     tx: tuple[int, int]
     rx: tuple[int, int]
+    slots: tuple[int, int]
     alone: bool = False
     extra: int = 0
     offsets: bool = False
     watches: tuple[str, ...] = ()
+    polls: tuple[bool, bool] = (True, False)
+    name: str = ""
 
     def range(self, t: str) -> tuple[int, int]:
         return self.tx if t == TX else self.rx
@@ -116,7 +117,7 @@ def asking(
     """
     world = held.world.clone()
     world.open(want.fd)
-    before = world.key()
+    before = (world.system().key(without=("regions",)), _in_use(world))
     got = world.register(want.fd, fields, eager)
     others = [b for b in held.bound if b.rings() & want.rings() and (want.alone or b.alone)]
     refused = refused or ("EBUSY" if others else "")
@@ -124,7 +125,7 @@ def asking(
         what = f"{want} beside {others}: {got.outcome}, not {refused or 'granted'}"
         return replace(held, world=world, wrong=((BUSY, what),))
     if refused:
-        if world.key() == before:
+        if (world.system().key(without=("regions",)), _in_use(world)) == before:
             return None
         return replace(held, world=world, wrong=((BEHIND, f"{want}"),))
     after = replace(held, world=world, bound=(*held.bound, want))
@@ -135,6 +136,26 @@ def asking(
         )
     after, told = then(held, after, got)
     return replace(after, wrong=compare(got, told))
+
+
+def _in_use(world: World) -> list[bytes]:
+    """Every byte of the ring objects and netmap_ifs that somebody has."""
+    s = world.system()
+    found: list[bytes] = []
+    for name, na in s.adapters.items():
+        a, region = s.allocators[na.mem], s.regions[na.mem]
+        found += [region.read(at, a.ring_pool.objsize) for _, at in objects(s, name)]
+        ifs = [f.nifp for f in s.files.values() if f.adapter == name]
+        found += [region.read(i * a.if_pool.objsize, a.if_pool.objsize) for i in ifs]
+    return found
+
+
+def objects(s: System, name: str) -> Iterator[tuple[KringState, int]]:
+    """The krings of a port that have a ring object, and where that is in the region."""
+    a = s.allocators[s.adapters[name].mem]
+    for k in s.krings.values():
+        if k.adapter == name and k.ring >= 0:
+            yield k, a.if_pool.memtotal + k.ring * a.ring_pool.objsize
 
 
 def leaving(held: Held, fd: str, then: Callable[[Held, Held], tuple[Held, Told]]) -> Held | None:
@@ -154,129 +175,8 @@ def leaving(held: Held, fd: str, then: Callable[[Held, Held], tuple[Held, Told]]
 def _reserved(before: System, after: System) -> tuple[tuple[str, str], ...]:
     """What a close leaves in the memory of rings there were: no slot was given buffer 1."""
     for name, na in before.adapters.items():
-        for k, at in _objects(before, name) if na.mem in after.regions else ():
+        for k, at in objects(before, name) if na.mem in after.regions else ():
             slots = memory.read_slots(after.regions[na.mem], at, na.slots(k.t))
             if any(x.buf_idx == 1 for x in slots):
                 return ((RESERVED, f"{k.name}: {slots}"),)
     return ()
-
-
-# --- checks -------------------------------------------------------------------------------------------
-
-
-def calls(held: Held) -> Found:
-    """What the last call did not do as it should."""
-    wrong = dict(held.wrong)
-    for goal in GOALS:
-        yield goal, goal not in wrong, wrong.get(goal, "")
-
-
-def port(held: Held, name: str) -> Found:
-    """What a port counts, and its mode."""
-    na = held.world.system().adapters[name]
-    fds = held.of(name)
-    yield "the descriptors of a port are counted", na.fds == len(fds), f"{name}: {na.fds}"
-    many = tuple(sum(1 for b in fds if b.range(t)[1] - b.range(t)[0] > 1) for t in (RX, TX))
-    yield "those bound to several rings are counted", na.si_users == many, f"{name}: {na.si_users}, {many}"
-    yield "a port is in netmap mode while it is bound", na.on == bool(fds), f"{name}: {na.on}"
-
-
-def rings(held: Held, name: str) -> Found:
-    """The krings of a port: users, claims, mode, and which have a ring object. Those of a pipe have one once
-    they are made, whoever is bound."""
-    s = held.world.system()
-    living = [k for k in s.krings.values() if k.adapter == name]
-    for k in living:
-        ring = (name, k.t, k.index)
-        users = held.users(ring)
-        yield "users of a ring are counted", k.users == len(users), f"{k.name}: {k.users}, {users}"
-        alone = any(b.alone for b in users)
-        yield "a ring is exclusive while its user is", k.exclusive == alone, f"{k.name}: {users}"
-        mode = k.on == k.pending == bool(users)
-        yield "a ring is in netmap mode while it is used", mode, f"{k.name}: {k.on}, {k.pending}, {users}"
-        made = ring in held.made
-        there = bool(users) or made
-        yield "a ring object is there while it is used or needed", (k.ring >= 0) == there, k.name
-        yield "a ring without object names none", k.ring >= -1, f"{k.name}: {k.ring}"
-        pair = (k.fake and k.needed) if made else not k.needed
-        yield "a pair of rings that is made keeps them and their buffers", pair, k.name
-
-
-def _sizes(a: memory.Allocator) -> int:
-    """Where the buffers begin: behind the two other pools."""
-    return a.if_pool.memtotal + a.ring_pool.memtotal
-
-
-def _objects(s: System, name: str) -> Iterator[tuple[KringState, int]]:
-    """The krings of a port that have a ring object, and where that is in the region."""
-    a = s.allocators[s.adapters[name].mem]
-    for k in s.krings.values():
-        if k.adapter == name and k.ring >= 0:
-            yield k, a.if_pool.memtotal + k.ring * a.ring_pool.objsize
-
-
-def pages(held: Held, name: str) -> Found:
-    """What the ring objects of a port say: sizes, where the buffers are, positions, offsets, slots."""
-    s = held.world.system()
-    na = s.adapters[name]
-    a, region = s.allocators[na.mem], s.regions[na.mem]
-    for k, at in _objects(s, name):
-        view = api14.netmap_ring(region, at)
-        size = api14.netmap_ring.SIZE + na.slots(k.t) * api14.netmap_slot.SIZE
-        yield "a ring fits its object", size <= a.ring_pool.objsize, f"{k.name}: {size}"
-        shape = (view.num_slots, view.nr_buf_size, view.ringid, view.dir)
-        good = shape == (na.slots(k.t), a.buf_pool.objsize, k.index, int(k.t == TX))
-        yield "a ring says its sizes, number and direction", good, f"{k.name}: {shape}"
-        yield "buffers are where buf_ofs says", at + view.buf_ofs == _sizes(a), f"{k.name}: {view.buf_ofs}"
-        q = k.pos
-        shown = (view.head, view.cur, view.tail) == (q.rhead, q.rcur, q.rtail)
-        yield "a ring nobody has moved shows the kernel's positions", shown, k.name
-        ring = (name, k.t, k.index)
-        mask = (1 << BITS) - 1 if ring in held.masked else 0
-        yield "offset_mask is what the ring's users have agreed on", view.offset_mask == mask, k.name
-        known = k.offset.bits == (BITS if ring in held.agreed else 0)
-        yield "the kernel knows of the offsets agreed on", known, k.name
-        yield "no alignment without a device that needs it", view.buf_align == 0, k.name
-        slots = memory.read_slots(region, at, na.slots(k.t))
-        yield "no slot names buffer 1", all(x.buf_idx != 1 for x in slots), k.name
-        good = all(x.buf_idx > 1 for x in slots)
-        yield "every slot has a buffer", good, f"{k.name}: {slots}"
-        fresh = all((x.len, x.flags) == (a.buf_pool.objsize, 0) for x in slots)
-        yield (
-            "slots nobody has touched say its length, no flags",
-            fresh or held.parts > 0,
-            f"{k.name}: {slots}",
-        )
-
-
-def interfaces(held: Held) -> Found:
-    """The netmap_if of each descriptor: its port's numbers of rings, offsets of the rings it is bound to."""
-    s = held.world.system()
-    for b in held.bound:
-        na = s.adapters[b.port]
-        a = s.allocators[na.mem]
-        nifp = held.world.nifp(b.fd)
-        counts = (nifp.ni_tx_rings, nifp.ni_rx_rings)
-        yield "a netmap_if counts the port's rings", counts == (na.tx_rings, na.rx_rings), f"{b}: {counts}"
-        flags = bool(nifp.ni_flags & api14.NI_PRIV_MEM)
-        yield "a netmap_if tells of a private region", flags == a.private, f"{b}"
-        wanted = [(t, i) for t in (TX, RX) for i in range(na.all_rings(t))]
-        objects = {(k.t, k.index): at for k, at in _objects(s, b.port)}
-        at = nifp.off
-        ofs = [objects[x] - at if (b.port, *x) in b.rings() else 0 for x in wanted]
-        shown = [nifp.ring_ofs[i] for i in range(len(wanted))]
-        yield "a netmap_if has the offsets of its own rings", shown == ofs, f"{b}: {shown}, {ofs}"
-
-
-def buffers(held: Held, pairs: frozenset[Ring] = frozenset()) -> Found:
-    """Buffers in use are those of the living rings and the extra ones; ``pairs`` are rings whose buffers
-    another one shows as well."""
-    s = held.world.system()
-    for mem, a in s.allocators.items():
-        own = sum(k.pos.n for k in life14.rings(s, mem) if (k.adapter, k.t, k.index) not in pairs)
-        extra = sum(b.extra for b in held.bound if s.adapters[b.port].mem == mem)
-        used = len(a.buf_pool.used - memory.RESERVED)
-        what = f"region {mem}: {used}, not {own} + {extra}"
-        yield "buffers in use are those of rings and the extra ones", used == own + extra, what
-        yield from life14.owners(s, mem)
-    yield from life14.pools(s)

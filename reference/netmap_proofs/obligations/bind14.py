@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any
 
 from netmap_reference.core.choice import eager
-from netmap_reference.gen14 import bind, close
+from netmap_reference.gen14 import bind, close, register
 from netmap_reference.gen14.memory import GLOBAL_ID
 from netmap_reference.gen14.result import Result
 from netmap_reference.gen14.state import RX, TX
 from netmap_reference.gen14.world import PortConfig, World
 from netmap_spec.abi import api14
 
-from .. import bound14
+from .. import bound14, bound14_checks
 from ..bound14 import BITS, Bound, Held, Move, Ring, Told
 from ..engine import Proof
 from ..mutation.planting import Slip, standing_in
@@ -29,10 +29,25 @@ from ..schemas.reachable import reachable
 NIC = "v0"
 RINGS = {TX: 2, RX: 1}
 SLOTS = {TX: 4, RX: 3}
-#: A ring object has room for so many bytes: for 4 slots, and for none more.
-RING_BYTES = api14.netmap_ring.SIZE + 4 * api14.netmap_slot.SIZE
+SHAPE = (SLOTS[TX], SLOTS[RX])
+#: A ring object has room for so many slots, a netmap_if for so many rings, and neither for one more.
+ROOM, RINGS_OF_IF = 4, 9
+RING_BYTES = api14.netmap_ring.SIZE + ROOM * api14.netmap_slot.SIZE
+IF_BYTES = api14.netmap_if.SIZE + RINGS_OF_IF * 8
 ONLY = {TX: api14.NR_TX_RINGS_ONLY, RX: api14.NR_RX_RINGS_ONLY}
-_FUNCTIONS = (bind.krings_put, bind.rings_create, bind.rings_delete, close.unregister)
+_FUNCTIONS = (
+    bind.krings_put,
+    bind.krings_get,
+    bind.krings_create,
+    bind.rings_create,
+    bind.rings_delete,
+    bind.if_new,
+    bind.update_hostrings_mode,
+    bind.mode_pending,
+    bind.mode_commit,
+    register.bind_file,
+    close.unregister,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +62,12 @@ class Want:
     hosts: int = 1
     extra: int = 0
     offsets: bool = False
+    polls: tuple[bool, bool] = (True, False)
 
     def fields(self) -> dict[str, Any]:
         flags = sum(ONLY[t] for t in self.only) + self.alone * api14.NR_EXCLUSIVE
+        flags |= 0 if self.polls[0] else api14.NR_NO_TX_POLL
+        flags |= api14.NR_DO_RX_POLL if self.polls[1] else 0
         found = {"name": NIC, "mode": self.mode, "ringid": self.ringid, "flags": flags}
         found |= {"host_tx_rings": self.hosts, "host_rx_rings": self.hosts, "extra_bufs": self.extra}
         if self.offsets:
@@ -92,37 +110,47 @@ def binds(want: Want) -> Move:
             return None
         hosts = held.hosts if held.of(NIC) else want.hosts
         tx, rx = want.range(TX, hosts), want.range(RX, hosts)
-        bound = Bound(fd, NIC, tx, rx, want.alone, want.extra, want.offsets)
+        bound = Bound(fd, NIC, tx, rx, SHAPE, want.alone, want.extra, want.offsets, (), want.polls, NIC)
         return bound14.asking(held, bound, want.fields(), then)
 
     return move
 
 
+def _own_port(before: Held, after: Held, got: Result) -> tuple[Held, Told]:
+    """A port that was made for the request: its rings are all there are."""
+    s = after.world.system()
+    bound = after.bound[-1]
+    bound = replace(bound, port=s.files[s.holders["main", bound.fd]].adapter)
+    return replace(after, bound=(*before.bound, bound)), {bind.RING_REAL: len(bound.rings())}
+
+
 def watches(flags: int, *directions: str) -> Move:
     """A monitor of the port; refused while nobody is bound."""
-
-    def then(before: Held, after: Held, got: Result) -> tuple[Held, Told]:
-        s = after.world.system()
-        name = s.files[s.holders["main", after.bound[-1].fd]].adapter
-        bound = (*before.bound, replace(after.bound[-1], port=name))
-        return replace(after, bound=bound), {bind.RING_REAL: 1 + max(RINGS.values())}
 
     def move(held: Held) -> Held | None:
         if not (fd := held.free_name()):
             return None
         fields = {"name": NIC, "mode": api14.NR_REG_ALL_NIC, "flags": flags}
-        monitor = Bound(fd, "", (0, 1), (0, max(RINGS.values())), watches=directions)
-        return bound14.asking(held, monitor, fields, then, "" if held.of(NIC) else "EINVAL")
+        monitor = Bound(fd, "", (0, 1), (0, max(RINGS.values())), SHAPE, watches=directions)
+        return bound14.asking(held, monitor, fields, _own_port, "" if held.of(NIC) else "EINVAL")
 
     return move
 
 
-def too_large(held: Held) -> Held | None:
-    """A port whose rings do not fit a ring object cannot be bound."""
-    if not (fd := held.free_name()):
-        return None
-    bound = Bound(fd, "large", (0, 1), (0, 1))
-    return bound14.asking(held, bound, {"name": "large"}, lambda before, after, got: (after, {}), "ENOMEM")
+def null(tx_rings: int, rx_rings: int, slots: int) -> Move:
+    """A port with nothing behind it, of any size that memory objects have room for (14.null.sizes). The
+    netmap_if has a word for an unused host ring in each direction."""
+    fields = {"name": "n", "mode": api14.NR_REG_NULL, "mem_id": GLOBAL_ID}
+    fields |= {"tx_rings": tx_rings, "rx_rings": rx_rings, "tx_slots": slots, "rx_slots": slots}
+    fits = slots <= ROOM and tx_rings + rx_rings + 2 <= RINGS_OF_IF
+
+    def move(held: Held) -> Held | None:
+        if not (fd := held.free_name()):
+            return None
+        bound = Bound(fd, "", (0, tx_rings), (0, rx_rings), (slots, slots), name="null:n")
+        return bound14.asking(held, bound, fields, _own_port, "" if fits else "ENOMEM")
+
+    return move
 
 
 def closes(fd: str) -> Move:
@@ -130,8 +158,9 @@ def closes(fd: str) -> Move:
     forgotten, there is one host ring again, and monitors watch nothing."""
 
     def then(before: Held, after: Held) -> tuple[Held, Told]:
-        if before.of(NIC) == after.of(NIC):
-            return after, {bind.RING_GONE: 1 + max(RINGS.values()), close.LAST: 1}  # a monitor's own rings
+        gone = next(b for b in before.bound if b.fd == fd)
+        if gone.port != NIC:
+            return after, {bind.RING_GONE: len(gone.rings()), close.LAST: 1}
         went = before.used(NIC) - after.used(NIC)
         if after.of(NIC):
             return after, {bind.RING_GONE: len(went), close.LAST: 0, close.ONE_HOST_RING: 0}
@@ -142,18 +171,19 @@ def closes(fd: str) -> Move:
     return lambda held: bound14.leaving(held, fd, then)
 
 
-def checks(held: Held) -> bound14.Found:
+def checks(held: Held) -> bound14_checks.Found:
     s = held.world.system()
-    yield from bound14.calls(held)
-    for name in (NIC, *(b.port for b in held.bound if b.port != NIC)):
-        yield from bound14.port(held, name)
-        yield from bound14.rings(held, name)
-        yield from bound14.pages(held, name)
+    yield from bound14_checks.calls(held)
+    for name, slots in {NIC: SHAPE, **{b.port: b.slots for b in held.bound}}.items():
+        yield from bound14_checks.port(held, name)
+        yield from bound14_checks.rings(held, name)
+        yield from bound14_checks.pages(held, name, slots)
+        yield from bound14_checks.untouched(held, name, slots)
     na = s.adapters[NIC]
     counts = (na.host_tx_rings, na.host_rx_rings)
     yield "host rings are as many as the first descriptor asked for", counts == (held.hosts,) * 2, f"{counts}"
     watching = [b for b in held.bound if b.watches]
-    parents = [b.port for b in held.bound if b.port != NIC and s.adapters[b.port].parent]
+    parents = [b.port for b in held.bound if s.adapters[b.port].parent]
     same = parents == [b.port for b in watching]
     yield "monitors watch a port until it leaves netmap mode", same, f"{parents}, not {watching}"
     for k in (k for k in s.krings.values() if k.adapter == NIC):
@@ -163,8 +193,9 @@ def checks(held: Held) -> bound14.Found:
         yield "a ring is watched by those who watch the port", there, f"{k.name}: {seen}, {wanted}"
     refs = 1 + len(held.of(NIC)) + len(watching)
     yield "references to a port are counted", na.refs == refs, f"{na.refs}, not {refs}"
-    yield from bound14.interfaces(held)
-    yield from bound14.buffers(held)
+    yield from bound14_checks.descriptors(held)
+    yield from bound14_checks.interfaces(held)
+    yield from bound14_checks.buffers(held)
 
 
 _ALL, _ONE, _SW, _BOTH = api14.NR_REG_ALL_NIC, api14.NR_REG_ONE_NIC, api14.NR_REG_SW, api14.NR_REG_NIC_SW
@@ -172,34 +203,37 @@ WANTS = {
     "all hardware rings": Want(_ALL),
     "all hardware rings alone, an extra buffer": Want(_ALL, alone=True, extra=1),
     "ring 1 with offsets": Want(_ONE, ringid=1, offsets=True),
-    "transmit ring 0": Want(_ONE, only=(TX,)),
+    "transmit ring 0, a poll does not send": Want(_ONE, only=(TX,), polls=(False, False)),
     "the host rings, of two": Want(_SW, hosts=2),
     "the receive rings, of two host rings, alone": Want(_BOTH, only=(RX,), hosts=2, alone=True),
-    "no rings": Want(_ALL, only=(TX, RX)),
+    "no rings, a poll receives": Want(_ALL, only=(TX, RX), polls=(True, True)),
 }
 _CLOSES = {f"{fd} closes": closes(fd) for fd in "ABC"}
 MOVES: dict[str, Move] = {
     **{f"v0 is bound: {name}": binds(want) for name, want in WANTS.items()},
     "a copy monitor of v0 is bound": watches(api14.NR_MONITOR_RX, RX),
     "a zero-copy monitor of v0 is bound": watches(api14.NR_MONITOR_RX | api14.NR_ZCOPY_MON, RX, TX),
-    "the port with large rings is bound": too_large,
+    "a null port is bound, its netmap_if full": null(3, 4, 2),
+    "a null port is bound, of one ring too many": null(4, 4, 2),
+    "a null port is bound, its rings too large": null(0, 1, ROOM + 1),
     **_CLOSES,
 }
-_OFFSETS = ("all hardware rings", "ring 1 with offsets", "transmit ring 0")
+_OFFSETS = ("all hardware rings", "ring 1 with offsets", "transmit ring 0, a poll does not send")
 #: Those among which offsets come and go.
 FEW: dict[str, Move] = {name: binds(WANTS[name]) for name in _OFFSETS} | _CLOSES
 
 
 def device(switches: frozenset[str]) -> World:
-    ports = [
-        PortConfig(NIC, tx_rings=RINGS[TX], rx_rings=RINGS[RX], tx_slots=SLOTS[TX], rx_slots=SLOTS[RX]),
-        PortConfig("large", tx_slots=5, rx_slots=5),
-    ]
+    """The NIC, given other rings after it was used, in memory whose objects are just large enough."""
+    ports = [PortConfig(NIC, tx_slots=2, rx_slots=2)]
     world = World(ports, switches)
     world.sysctl("ring_size", RING_BYTES)
+    world.sysctl("if_size", IF_BYTES)
     world.open("A")
     world.register("A", {"name": NIC}, eager)  # from now on the sizes hold
     world.close("A")
+    sizes = {"tx_rings": RINGS[TX], "rx_rings": RINGS[RX], "tx_slots": SLOTS[TX], "rx_slots": SLOTS[RX]}
+    world.resize(NIC, sizes, eager)
     return world
 
 
@@ -208,9 +242,11 @@ _KERNEL = "the kernel knows of the offsets agreed on"
 
 
 def bind_body(p: Proof, *functions: Callable[..., Any]) -> None:
-    moves = FEW if p.switches else MOVES
+    searches = [("few", FEW, 5)] if p.switches else [("all", MOVES, 3), ("few", FEW, 5)]
     with standing_in(functions):
-        reachable(p, Held(device(p.switches)), moves, checks, key=Held.key, depth=4)
+        for label, moves, depth in searches:
+            start = Held(device(p.switches))
+            reachable(p, start, moves, checks, key=Held.key, depth=depth, label=label)
 
 
 _CLAUSES = (
@@ -219,6 +255,9 @@ _CLAUSES = (
     "14.register.exclusive",
     "14.register.failure",
     "14.register.nifp",
+    "14.null.register",
+    "14.null.sizes",
+    "14.module.reconfigured",
     "14.host.counts",
     "14.memory.pool",
     "14.memory.layout",
@@ -233,9 +272,10 @@ _CLAUSES = (
 _bind = partial(
     obligation,
     functions=_FUNCTIONS,
-    bounds="""A port of two transmit rings and one receive ring, of four and three slots, up to three
-    descriptors, every sequence of up to four moves: a ring gets a first, a second and a third user and loses
-    them in any order.""",
+    bounds="""A port of two transmit rings and one receive ring, of four and three slots, which had others
+    when it was used before, in memory whose objects have room for just these; up to three descriptors, every
+    sequence of up to three moves, and of up to five among some of them: a ring gets a first, a second and a
+    third user, loses them in any order and gets new ones.""",
     rules=(),
     whole_device=True,
 )
@@ -244,8 +284,9 @@ _bind(
     clauses=(*_CLAUSES, "14.offsets.forgotten"),
     statement="""Whoever binds rings of a port and leaves them, in any mode and order: users and claims of
     each ring, its mode, whether it has a ring object and what that shows, its offsets, what the port counts,
-    its host rings, the buffers in use and who is refused follow from who is bound to what now. Monitors watch
-    it until its last descriptor goes. A request that is refused leaves nothing behind.""",
+    its host rings, what each descriptor's netmap_if shows and the kernel remembers of it, the buffers in use
+    and who is refused follow from who is bound to what now. So with null ports beside it, and with monitors,
+    which watch it until its last descriptor goes. A request that is refused leaves nothing behind.""",
     control=Control(
         "a ring keeps its users",
         Slip(bind.krings_put, "k.users - 1 -> k.users + 1"),

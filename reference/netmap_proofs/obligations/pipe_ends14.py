@@ -16,7 +16,7 @@ from netmap_reference.gen14.world import PortConfig, World
 from netmap_spec import invariants as spec
 from netmap_spec.abi import api14
 
-from .. import bound14
+from .. import bound14, bound14_checks
 from ..bound14 import BITS, Bound, Held, Move, Ring, Told
 from ..engine import Proof
 from ..mutation.planting import Slip, standing_in
@@ -26,12 +26,17 @@ from ..schemas.reachable import reachable
 
 NIC = "v0"
 RINGS, SLOTS = 2, 3
+SHAPE = (SLOTS, SLOTS)
 _FUNCTIONS = (
+    pipe_ends.krings_create,
+    pipe_ends.krings_create_pair,
     pipe_ends.register_rings,
     pipe_ends.register,
     pipe_ends.unregister,
     pipe_ends.krings_delete_pair,
+    bind.krings_create,
     bind.rings_create,
+    bind.mode_commit,
 )
 
 
@@ -93,7 +98,7 @@ def binds(want: Want) -> Move:
     def move(held: Held) -> Held | None:
         if not (fd := held.free_name()):
             return None
-        bound = Bound(fd, end, want.range, want.range, want.alone, offsets=want.offsets)
+        bound = Bound(fd, end, want.range, want.range, SHAPE, want.alone, offsets=want.offsets, name=end)
         return bound14.asking(held, bound, want.fields(), then)
 
     return move
@@ -103,7 +108,7 @@ def nic(held: Held) -> Held | None:
     """A descriptor of the port whose region the pipe shares."""
     if held.of(NIC) or not (fd := held.free_name()):
         return None
-    bound = Bound(fd, NIC, (0, 1), (0, 1))
+    bound = Bound(fd, NIC, (0, 1), (0, 1), SHAPE, name=NIC)
     return bound14.asking(held, bound, {"name": NIC}, lambda before, after, got: (after, {bind.RING_REAL: 2}))
 
 
@@ -112,7 +117,7 @@ def host_rings(held: Held) -> Held | None:
     if not (fd := held.free_name()):
         return None
     fields = Want("v0{1").fields() | {"mode": api14.NR_REG_NIC_SW}
-    bound = Bound(fd, "v0{1", (0, 0), (0, 0))
+    bound = Bound(fd, "v0{1", (0, 0), (0, 0), SHAPE)
     return bound14.asking(held, bound, fields, lambda before, after, got: (after, {}), "EINVAL")
 
 
@@ -157,24 +162,25 @@ def closes(fd: str) -> Move:
     return lambda held: bound14.leaving(held, fd, then)
 
 
-def checks(ends: tuple[str, str]) -> Callable[[Held], bound14.Found]:
-    def check(held: Held) -> bound14.Found:
+def checks(ends: tuple[str, str]) -> Callable[[Held], bound14_checks.Found]:
+    def check(held: Held) -> bound14_checks.Found:
         s = held.world.system()
-        yield from bound14.calls(held)
+        yield from bound14_checks.calls(held)
         living = any(held.of(end) for end in ends)
         there = [end for end in ends if end in s.adapters]
         yield "the two ends live together", there == (list(ends) if living else []), f"{there}"
         for end in there:
-            yield from bound14.port(held, end)
-            yield from bound14.rings(held, end)
-            yield from bound14.pages(held, end)
+            yield from bound14_checks.port(held, end)
+            yield from bound14_checks.rings(held, end)
+            yield from bound14_checks.pages(held, end, SHAPE)
             na = s.adapters[end]
             keeps = bool(held.of(end)) and not held.of(other(end))
             yield "an end keeps the other one while that is not bound", na.peer_ref == keeps, f"{end}"
             kept = bool(held.of(other(end))) and not held.of(end)
             yield "references to an end are counted", na.refs == len(held.of(end)) + kept, f"{end}: {na.refs}"
-        yield from bound14.interfaces(held)
-        yield from bound14.buffers(held, frozenset(r for r in held.made if r[0] == ends[1]))
+        yield from bound14_checks.descriptors(held)
+        yield from bound14_checks.interfaces(held)
+        yield from bound14_checks.buffers(held, frozenset(r for r in held.made if r[0] == ends[1]))
 
     return check
 

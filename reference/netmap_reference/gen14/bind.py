@@ -158,16 +158,17 @@ def krings_put(s: System, f: File) -> None:
 
 
 def mode_commit(s: System, na: Adapter) -> None:
-    """Every ring takes the mode it was told to take (netmap_krings_mode_commit)."""
-    for k in list(krings_of(s, na)):
-        if not k.host or na.host_rings:
-            put(s, replace(k, on=k.pending))
+    """Every hardware ring takes the mode it was told to take; host rings have theirs by now
+    (netmap_krings_mode_commit)."""
+    for k in list(krings_of(s, na, hardware_only=True)):
+        put(s, replace(k, on=k.pending))
 
 
 def update_hostrings_mode(s: System, na: Adapter) -> None:
-    """Host rings change their mode at once: no driver is concerned (netmap_update_hostrings_mode)."""
+    """Host rings change their mode at once: no driver is concerned. The one of a port that has none is never
+    told to (netmap_update_hostrings_mode)."""
     for k in list(krings_of(s, na)):
-        if k.host and na.host_rings:
+        if k.host:
             put(s, replace(k, on=k.pending))
 
 
@@ -317,7 +318,7 @@ def if_new(s: System, f: File, fired: list[str], switches: frozenset[str]) -> in
         first, last = f.range(t)
         for i in range(na.all_rings(t)):
             k = s.krings[ring_name(na.name, t, i)]
-            bound = k.ring >= 0 and first <= i < last
+            bound = first <= i < last
             nifp.ring_ofs[position] = a.ring_offset(k.ring) - nifp.off if bound else 0
             position += 1
     return index
