@@ -31,7 +31,7 @@ from netmap_proofs.mutation.operators import Mutant, mutants
 from netmap_proofs.mutation.planting import Slip, loops_bounded, planted, standing_in
 from netmap_proofs.obligations import load
 from netmap_reference.gen14 import ring
-from netmap_reference.gen14.ring import between, nm_next
+from netmap_reference.gen14.ring import between, nm_next, nm_prev
 from netmap_reference.gen2011.pool import find_first
 
 #: The share of the sample's mutants, of those that are not equivalent, that a proof must refute: the same as
@@ -110,7 +110,7 @@ def test_only_obligations_that_run_the_code_are_asked_and_crosshair_is_not() -> 
 
 
 def test_a_refuted_mutant_names_obligation_goal_and_clause() -> None:
-    found = hunt(next(m for m in mutants(nm_next) if m.new == "i + 2"))
+    found = hunt(next(m for m in mutants(nm_prev) if m.new == "i - 2"))
     assert (found.status, found.by) == (REFUTED, "14.ring.next-prev")
     assert found.why in load()[found.by].statement or found.why
     assert found.clause in load()[found.by].clauses
