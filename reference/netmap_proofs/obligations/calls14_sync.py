@@ -35,7 +35,7 @@ Make = Callable[..., Protocol]
 R = "r"
 
 
-def _moved(p: Proof, k: ring.Kring) -> ring.Kring:
+def moved(p: Proof, k: ring.Kring) -> ring.Kring:
     """What a port may do: hwcur forward, at most to rhead; then hwtail forward, never past a full turn."""
     hwcur, hwtail = p.integer("port.hwcur", 0), p.integer("port.hwtail", 0)
     p.assume_all([hwcur < k.n, hwtail < k.n])
@@ -48,7 +48,7 @@ def _port(p: Proof, fails: bool) -> Callable[[str, bool], Protocol]:
     def port(name: str, force: bool) -> Protocol:
         k = yield ReadKernel((name, "kring"))
         yield Do("port", (name, force, k))
-        yield WriteKernel((name, "kring"), _moved(p, k))
+        yield WriteKernel((name, "kring"), moved(p, k))
         return "EIO" if fails else ""
 
     return port

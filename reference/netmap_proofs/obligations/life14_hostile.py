@@ -1,7 +1,7 @@
 """Generation 14: a program that stores anything in its rings, and what of it reaches others.
 
-It may lose its own buffers and those it names. What must never happen: an index outside the pool, or a
-reserved one, in the device's descriptors, among the free buffers, or in another program's ring.
+It may lose its own buffers and those it names. What must never happen: an index outside the pool in the
+device's descriptors, or that or a reserved one among the free buffers, in another program's ring or device.
 """
 
 from __future__ import annotations
@@ -62,8 +62,12 @@ def _checks(life: Life) -> life14.Found:
     yield "buffers 0 and 1 are never free", a.buf_pool.used >= memory.RESERVED, ""
     yield from life14.positions(s)
     for k in s.krings.values():
-        bad = [i for i in k.desc if not 0 <= i < total or i == 1]
+        bad = [i for i in k.desc if not 0 <= i < total]
         yield "the device is given buffers of the pool only", not bad, f"{k.name}: {k.desc}"
+        # A driver compares with buffer 0 alone: who names the reserved buffer 1 in a slot of his own has it
+        # filled, which is nobody's.
+        own = k.adapter == "v0" or all(1 < i < total for i in k.desc)
+        yield "another program's device is given no reserved buffer", own, f"{k.name}: {k.desc}"
         if k.adapter == "v1" and k.ring >= 0:
             slots = memory.read_slots(region, ring_at(s, k), k.pos.n)
             mine = [slot.buf_idx for slot in slots]
@@ -96,6 +100,12 @@ def hostile_body(p: Proof, *functions: Callable[..., Any]) -> None:
                 )
             moves[f"A stores {SLOTS} as head of {ring}"] = _stores("A", ring, head=SLOTS)
         reachable(p, Life(start), moves, _checks, key=Life.key, depth=4)
+        there = Life(start)
+        for move in ("A binds", "the victim binds", "a frame arrives", "A receives"):
+            after = moves[move](there)
+            assert after is not None
+            there = after
+        reachable(p, there, moves, _checks, key=Life.key, depth=3, label="with a frame received")
 
 
 obligation(
@@ -108,16 +118,17 @@ obligation(
         "14.ring.kring-order",
     ),
     statement="""Whatever a program stores in its rings, in any order with its syncs, its close and another
-    program's coming and going: no index outside the pool and no reserved one reaches the device, the free
-    buffers or the other program's ring, and every kring keeps its order.""",
+    program's coming and going: no index outside the pool reaches a device or the free buffers, no reserved
+    one the free buffers, the other program's ring or its device, and every kring keeps its order.""",
     functions=_FUNCTIONS,
     control=Control(
         "a ring that goes frees whatever its slots name",
         *(Slip(f, "x.buf_idx > 1 -> x.buf_idx > 0") if f is bind.rings_delete else f for f in _FUNCTIONS),
         goal="buffers 0 and 1 are never free",
     ),
-    bounds="""Two ports with rings of three slots, two programs, every sequence of up to four moves; indices
-    inside, reserved, one past the pool and 2^32 - 1, stored in the first slot.""",
+    bounds="""Two ports with rings of three slots, two programs, every sequence of up to four moves from
+    nothing, and of three from where both are bound and a frame was received; indices inside, reserved, one
+    past the pool and 2^32 - 1, stored in the first slot.""",
     rules=(),
     whole_device=True,
 )(hostile_body)

@@ -29,23 +29,24 @@ def _one_ring_late(rings: Rings, mode: int, ringid: int, tx_only: bool, rx_only:
     "14.register.ring-range",
     clauses=("14.register.rings",),
     statement="""Whatever mode and ring number a request has, the rings it binds exist: each range lies
-    inside the port's rings, is not empty unless it was excluded, holds exactly the hardware rings, the host
-    rings or the one ring asked for, and a request for anything else is refused with EINVAL and binds
-    nothing.""",
+    inside the port's rings, is not empty unless it was excluded or the port has none, holds exactly the
+    hardware rings, the host rings or the one ring asked for, and a request for anything else is refused with
+    EINVAL and binds nothing.""",
     functions=(request.ring_range,),
     control=Control("a ring number is not cut to the direction that has fewer rings", _one_ring_late),
-    assumptions="""At least one hardware ring in each direction; host rings, when there are any, in both; the
-    total counts them. Mode any u32, ring number any u16.""",
+    assumptions="""At least one hardware ring in each direction, but for null ports, whose mode is their own;
+    host rings, when there are any, in both; the total counts them. Mode any u32, ring number any u16.""",
 )
 def ring_range(p: Proof, function: Callable[[Rings, int, int, bool, bool], Step[Ranges]]) -> None:
     rings = p.symbolic(Rings, "rings", lo=0)
-    p.assume_all([rings.tx >= 1, rings.rx >= 1])
     if rings.has_host:
         p.assume_all([rings.host_tx >= 1, rings.host_rx >= 1])
         p.assume_all([rings.all_tx == rings.tx + rings.host_tx, rings.all_rx == rings.rx + rings.host_rx])
     else:
         p.assume_all([rings.all_tx > rings.tx, rings.all_rx > rings.rx])
     mode, ringid = p.integer("mode", 0, U32 - 1), p.integer("ringid", 0, U16 - 1)
+    if mode != api14.NR_REG_NULL:
+        p.assume_all([rings.tx >= 1, rings.rx >= 1])
     tx_only, rx_only = p.truth("tx_only"), p.truth("rx_only")
     step = p.run(function, rings, mode, ringid, tx_only, rx_only)
     (tx_from, tx_to), (rx_from, rx_to) = step.state.tx, step.state.rx
@@ -85,11 +86,13 @@ def ring_range(p: Proof, function: Callable[[Rings, int, int, bool, bool], Step[
     if rx_only:
         p.goal("rx only binds no transmit ring", tx_from == tx_to)
     else:
-        p.goal("the transmit rings are those of the mode", tx_from == tx[0], tx_to == tx[1], tx_from < tx_to)
+        p.goal("the transmit rings are those of the mode", tx_from == tx[0], tx_to == tx[1])
+        p.goal("none only when the port has none", tx_from < tx_to or rings.tx == 0)
     if tx_only:
         p.goal("tx only binds no receive ring", rx_from == rx_to)
     else:
-        p.goal("the receive rings are those of the mode", rx_from == rx[0], rx_to == rx[1], rx_from < rx_to)
+        p.goal("the receive rings are those of the mode", rx_from == rx[0], rx_to == rx[1])
+        p.goal("none only when the port has none", rx_from < rx_to or rings.rx == 0)
 
 
 @obligation(

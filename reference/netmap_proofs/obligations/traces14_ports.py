@@ -74,7 +74,7 @@ def ring_leaves(w: World) -> Goals:
 
 
 promise(
-    "14.nic.ring-leaves", ("14.nic.loss",), ring_leaves, nic_mode.EMULATED_PURGES, "F14-033",
+    "14.nic.ring-leaves", ("14.nic.rxsync",), ring_leaves, nic_mode.EMULATED_PURGES, "F14-033",
     "a ring that leaves takes nothing from the others",
     "Frames that wait for one ring of an emulated port are received though another ring is closed.",
     "the queues of all rings are emptied",
@@ -101,7 +101,7 @@ def bad_receive_slot(w: World) -> Goals:
 
 
 promise(
-    "14.nic.waits-for-buffer", ("14.nic.loss", "14.nic.bad-slot"), bad_receive_slot, wire.LOSES, "F14-054",
+    "14.nic.waits-for-buffer", ("14.nic.rxsync", "14.nic.bad-slot"), bad_receive_slot, wire.LOSES, "F14-054",
     "frames wait for a slot that has a buffer",
     "A receive slot without a buffer keeps frames waiting until it has one; none of them is lost.",
     "all frames that were taken with it are lost",
