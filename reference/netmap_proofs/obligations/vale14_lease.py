@@ -92,13 +92,25 @@ def _in_order(at: Memory, _: Any) -> bool:
     return True
 
 
+def _batches(
+    deliver: Make, sender: str, batches: tuple[tuple[_Packet, ...], ...], switches: frozenset[str]
+) -> Protocol:
+    """A program that sends batch after batch."""
+    for packets in batches:
+        yield from deliver(sender, TO, packets, switches)
+
+
+#: A case in which each packet is a batch of its own.
+_HELD_UP = "one is held up, the other sends twice"
+
+
 def lease_body(p: Proof, deliver: Make) -> None:
     sends: dict[str, tuple[int, dict[str, Any]]] = {
         "two senders": (6, {"a": ((10, 1), (11, 1)), "b": ((20, 2),)}),
         "three senders, one packet is lost": (6, {"a": ((10, 1),), "b": ((20, 2, False),), "c": ((30, 1),)}),
         "more than there is": (3, {"a": ((10, 1),), "b": ((20, 1), (21, 2))}),
         "more senders than slots": (2, {"a": ((10, 1),), "b": ((20, 1),), "c": ((30, 1),)}),
-        "as many senders as slots": (3, {"a": ((10, 1),), "b": ((20, 1),), "c": ((30, 1),)}),
+        _HELD_UP: (3, {"a": ((10, 1),), "b": ((20, 1), (21, 1))}),
         "as many senders as slots, two packets are lost": (
             3,
             {"a": ((10, 1),), "b": ((20, 1, False),), "c": ((30, 1, False),)},
@@ -108,9 +120,9 @@ def lease_body(p: Proof, deliver: Make) -> None:
         # A receiver meets one publication after the other: two senders are all it needs.
         threads: dict[str, Any] = {"receiver": receiver} if len(senders) == 2 else {}
         for name, packets in senders.items():
-            threads[name] = partial(
-                deliver, f"{name}:tx0", TO, tuple(packet(*each) for each in packets), p.switches
-            )
+            chains = tuple(packet(*each) for each in packets)
+            batches = tuple((chain,) for chain in chains) if label == _HELD_UP else (chains,)
+            threads[name] = partial(_batches, deliver, f"{name}:tx0", batches, p.switches)
         scenario = Scenario(
             threads,
             memory={
