@@ -243,8 +243,9 @@ def region_body(
         ring_pool=replace(a.ring_pool, used=frozenset({1, 3})),
     )
     active, index = p.integer("active", 1), p.u32("buf_idx")
-    got = p.run(deref, replace(a, active=active)).state
+    got = p.run(deref, replace(a, active=active, lasterr="ENOMEM")).state
     p.goal("one descriptor less", got.active == active - 1)
+    p.goal("with the last one an error is forgotten", got.lasterr == ("" if active == 1 else "ENOMEM"))
     if got.active == 0:
         p.goal(
             "the last one leaves everything free",
