@@ -45,6 +45,8 @@ _FUNCTIONS = (
     bind.update_hostrings_mode,
     bind.mode_pending,
     bind.mode_commit,
+    bind.krings_delete,
+    register.adapter_get,
     register.bind_file,
     close.unregister,
 )
