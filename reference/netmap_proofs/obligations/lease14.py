@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from netmap_spec import invariants as spec
 from ..engine import Proof
 from ..obligation import Control, obligation
 from ..schemas import Cases, every
+from ..schemas.reachable import reachable
 
 _N = 5
 
@@ -211,3 +212,91 @@ obligation(
     switches={lease.EMPTY_NUMBERED},
     rules=(lease.PUBLISHED, lease.NOT_YET),
 )(stuck_body)
+
+
+# --- any number of senders --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A receive ring, and who has leased from it, in that order: (start, number, slots, end or None)."""
+
+    hwcur: int
+    lease: lease.Lease
+    out: tuple[tuple[int, int, int, int | None], ...]
+
+
+_SHOWN = "shown is what everybody up to the first who is still at work has filled"
+_APART = "no two leases that are not shown have the same number"
+_LEFT = "when nobody is at work, nothing is left that was leased and is not shown"
+
+
+def any_body(p: Proof, take: Callable[..., Any], report: Callable[..., Any]) -> None:
+    for n in (2, 3, 4, 5):
+
+        def taking(count: int, n: int = n) -> Callable[[Ring], Ring | None]:
+            def move(at: Ring) -> Ring | None:
+                step = take(n, at.hwcur, at.lease, count, p.switches)
+                p.reached(step.fired)
+                got = step.state
+                if got.index == lease.NOLEASE or len(at.out) > n:
+                    return None
+                return replace(at, lease=got.lease, out=(*at.out, (got.start, got.index, got.count, None)))
+
+            return move
+
+        def reporting(which: int, used: int, n: int = n) -> Callable[[Ring], Ring | None]:
+            def move(at: Ring) -> Ring | None:
+                if which >= len(at.out):
+                    return None
+                start, index, count, done = at.out[which]
+                if done is not None or used > count:
+                    return None
+                stop, left = (start + used) % n, count - used
+                step = report(n, at.lease, start, index, stop, left, p.switches)
+                p.reached(step.fired)
+                end = (stop + step.state.empty) % n
+                out = (*at.out[:which], (start, index, count, end), *at.out[which + 1 :])
+                if used == 0 and which == len(at.out) - 1:
+                    out = at.out[:which]
+                while out and out[0][3] is not None:
+                    out = out[1:]
+                return Ring(at.hwcur, step.state.lease, out)
+
+            return move
+
+        def checks(at: Ring) -> Iterator[tuple[str, bool, str]]:
+            first = at.out[0][0] if at.out else at.lease.hwlease
+            yield _SHOWN, at.lease.hwtail == first, f"{at}"
+            numbers = [index for _, index, _, _ in at.out]
+            yield _APART, len(set(numbers)) == len(numbers), f"{at}"
+            yield _LEFT, bool(at.out) or at.lease.hwtail == at.lease.hwlease, f"{at}"
+
+        moves = {f"somebody leases {count}": taking(count) for count in range(1, n + 1)}
+        for which, used in itertools.product(range(n + 1), range(n)):
+            moves[f"the {which + 1}. of those out has filled {used}"] = reporting(which, used)
+        moves["the receiver releases everything"] = lambda at: replace(at, hwcur=at.lease.hwtail)
+        start = Ring(0, lease.fresh(n), ())
+        reachable(p, start, moves, checks, key=lambda at: at, depth=_LONG, label=f"{n} slots")
+
+
+#: More moves than lead to any state of these rings: no state is beyond them.
+_LONG = 40
+
+obligation(
+    "14.vale.any-senders",
+    clauses=("14.vale.lease",),
+    statement="""However many senders come, in whatever order they are done, whatever they need of what they
+    leased: no two have one number, what is shown is what those before the first one still at work have
+    filled, and when nobody is at work everything is shown.""",
+    functions=(lease.take_lease, lease.report_lease),
+    control=Control(
+        "who gives all slots back keeps the number",
+        lease.take_lease,
+        lambda n, state, start, index, stop, leftover, switches: lease.report_lease(
+            n, state, start, index, stop, leftover, frozenset({lease.EMPTY_NUMBERED})
+        ),
+    ),
+    bounds="Rings of two to five slots, every state that any number of senders leads to.",
+    rules=(*_RULES, lease.NONE_TAKEN, lease.WITHDRAWN),
+)(any_body)
