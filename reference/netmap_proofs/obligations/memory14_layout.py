@@ -1,14 +1,15 @@
 """Generation 14, memory: how large pools are and where their objects lie.
 
-Where objects lie is arithmetic and proved for every index, with the sizes that pools have.
+What a pool is rounded to is a matter of its size: every size that a pool can have is looked at. Where objects
+lie is arithmetic, proved for pools of any sizes that are laid out like that.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from netmap_reference.core.memory import PAGE
 from netmap_reference.gen14 import memory
@@ -18,6 +19,7 @@ from ..obligation import Control, obligation
 from ..schemas import Cases, every
 
 ObjPool = memory.ObjPool
+LINE = memory.LINE
 
 
 # --- layout ---------------------------------------------------------------------------------------------
@@ -25,9 +27,13 @@ ObjPool = memory.ObjPool
 
 def config_body(p: Proof, config_pool: Callable[..., Any]) -> None:
     cases = Cases(p, "requests")
-    sizes = [*range(0, 4200, 67), 63, 64, 65, 128, 2048, 4032, 4096, 8192, 9 * PAGE, 65536, 65537]
+    # Both ends of each line: whatever lies between is rounded to the same.
+    lines = [size for end in range(LINE, 65537 + 2 * LINE, LINE) for size in (end - LINE + 1, end)]
+    some = (0, 1, 63, 64, 65, 1024, 2048, 4032, 4096, 8192, 9 * PAGE, 65536, 65537)
+    numbers = (0, 1, 2, 4, 63, 100, 101, 1024, 1025, 1_000_000, 1_000_001)
     for limits in (memory.IF_LIMITS, memory.RING_LIMITS, memory.BUF_LIMITS):
-        for size, num in every(p, "sizes and numbers", sizes, (0, 1, 2, 4, 63, 100, 101, 1024, 1025)):
+        ways = [*every(p, "every size", lines, (5, 101)), *every(p, "every number", some, numbers)]
+        for size, num in ways:
             cases.case(size=size, num=num, limits=limits)
             step = config_pool(num, size, limits)
             p.reached(step.fired)
@@ -46,18 +52,22 @@ def config_body(p: Proof, config_pool: Callable[..., Any]) -> None:
                 "the number grows to whole clusters, no further",
                 pool.objtotal % entries == 0,
                 num <= pool.objtotal < num + entries,
+                pool.entries == entries,
             )
             cases.goal(
-                "the pool is whole pages",
+                "the pool is whole pages, exactly its objects",
                 pool.memtotal % PAGE == 0,
                 pool.memtotal == pool.objtotal * pool.objsize,
             )
-            edges = [
-                i * rounded // (entries * rounded) == ((i + 1) * rounded - 1) // (entries * rounded)
-                for i in range(min(pool.objtotal, 2 * entries))
-            ]
-            cases.goal("no object lies across the edge of a cluster", all(edges))
+            cluster, two = entries * rounded, range(2 * entries)
+            edges = all(i * rounded // cluster == ((i + 1) * rounded - 1) // cluster for i in two)
+            cases.goal("no object lies across the edge of a cluster", edges)
     cases.end()
+
+
+def _unrounded(num: int, size: int, limits: Any) -> Any:
+    got = memory.config_pool(num, size, limits)
+    return replace(got, state=replace(got.state, objtotal=num)) if got.outcome.ok else got
 
 
 obligation(
@@ -67,44 +77,53 @@ obligation(
     hold what was asked for, and no object across the edge of a cluster; a size or number outside its limits
     is EINVAL.""",
     functions=(memory.config_pool,),
-    control=Control("the number is not rounded up", lambda num, size, limits: _unrounded(num, size, limits)),
-    bounds="""Sizes in steps of 67 bytes and at the limits, numbers at the limits, the limits of all three
-    pools.""",
+    control=Control("the number is not rounded up", _unrounded),
+    bounds="""Every size that a pool of the three kinds can have, from both ends of each line, and beyond the
+    largest, with two numbers; numbers at all limits with some sizes: sizes and numbers are looked at apart,
+    and what holds of two clusters holds of all, which are alike.""",
     rules=(memory.CONFIG, memory.CONFIG_SIZE, memory.CONFIG_NUM, memory.CONFIG_CLUSTER),
 )(config_body)
 
 
-def _unrounded(num: int, size: int, limits: Any) -> Any:
-    got = memory.config_pool(num, size, limits)
-    return replace(got, state=replace(got.state, objtotal=num)) if got.outcome.ok else got
+# --- where objects lie ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AnyPool:
+    """A pool as 14.memory.config leaves it: ``objsize`` is whole lines, ``memtotal`` whole pages."""
+
+    objsize: int
+    objtotal: int
+    memtotal: int
+
+
+def _pool(p: Proof, name: str) -> AnyPool:
+    """``memtotal`` is not the product itself: a pool whose memory was short covers more than its objects."""
+    size, total, pages = (p.integer(f"{name}.{what}", 1) for what in ("objsize", "objtotal", "pages"))
+    return AnyPool(size, total, pages * PAGE)
 
 
 def offsets_body(
     p: Proof, offset_if: Callable[..., int], offset_ring: Callable[..., int], offset_buf: Callable[..., int]
 ) -> None:
-    a = memory.global_allocator()
-    if p.split("region") == 1:
-        a = memory.new_allocator(7, True, ((1024, 2), (5 * PAGE, 4), (2048, 4098))).state
-    for size, total in ((1, 1), (1, PAGE), (1, PAGE + 1), (PAGE, 3), (64, 65)):
-        covered = ObjPool(size, total).memtotal
-        p.goal(
-            "a pool covers whole pages, the fewest", covered % PAGE == 0, 0 <= covered - size * total < PAGE
-        )
-    pools = ((a.if_pool, offset_if), (a.ring_pool, offset_ring), (a.buf_pool, offset_buf))
+    pools = [_pool(p, name) for name in ("if", "ring", "buf")]
+    a = memory.Allocator(7, True, *(cast(Any, pool) for pool in pools))
     which = p.split("pool", 3)
-    pool, offset = pools[which]
+    pool, offset = pools[which], (offset_if, offset_ring, offset_buf)[which]
     i, j = p.integer("i", 0), p.integer("j", 0)
-    p.assume_all([i < pool.objtotal, j < pool.objtotal])
+    p.assume_all([i < j, j < pool.objtotal])
     here, there = p.run(offset, a, i), p.run(offset, a, j)
-    p.goal("an object lies inside the region", here >= 0, here + pool.objsize <= a.memsize)
-    p.goal(
-        "different objects share no byte",
-        i == j or here + pool.objsize <= there or there + pool.objsize <= here,
-    )
-    start = sum(q.memtotal for q, _ in pools[:which])
-    p.goal("and inside its own pool", here >= start, here + pool.objsize <= start + pool.memtotal)
-    p.goal("the index can be told from the offset", (here - start) // pool.objsize == i)
-    p.goal("objects are aligned to lines", here % 64 == 0)
+    size = pool.objsize
+    p.assume(size % LINE == 0)
+    start = sum(q.memtotal for q in pools[:which])
+    # Object j ends no later than all of them, and those with the pool's memory: a product of positive numbers
+    # grows with each of them, which z3 would have to find.
+    p.assume_all([i * size + size <= j * size, j * size + size <= pool.memtotal, i * size >= 0])
+    p.goal("an object lies inside its own pool", here >= start, there + size <= start + pool.memtotal)
+    p.goal("and inside the region", here >= 0, there + size <= a.memsize)
+    p.goal("different objects share no byte", here + size <= there)
+    p.goal("the index can be told from the offset", here - start == i * size, there - start == j * size)
+    p.goal("pools begin at lines, so their objects do", start % LINE == 0)
     p.goal("the region is whole pages", a.memsize % PAGE == 0)
 
 
@@ -112,7 +131,7 @@ obligation(
     "14.memory.offsets",
     clauses=("14.memory.layout", "14.memory.pool"),
     statement="""Every object lies inside its pool's part of the region, at a line; different objects share no
-    byte; index and offset determine each other.""",
+    byte; index and offset determine each other. For pools of any sizes.""",
     functions=(memory.Allocator.if_offset, memory.Allocator.ring_offset, memory.Allocator.buf_offset),
     control=Control(
         "buffers begin where the rings do",
@@ -120,7 +139,9 @@ obligation(
         memory.Allocator.ring_offset,
         lambda a, index: a.buf_offset(index) - a.ring_pool.memtotal,
     ),
-    assumptions="The region all NICs share, and one of a port; any two objects of one pool.",
+    assumptions="""Objects of whole lines, in pools of whole pages that hold them all (14.memory.config,
+    14.memory.pool-size); any two objects of one pool. That a product of positive numbers grows with each of
+    them.""",
     rules=(),
 )(offsets_body)
 
