@@ -122,11 +122,21 @@ def obj_malloc(pool: ObjPool, length: int, start: int = 0) -> Step[Taken]:
     index = start
     if length > pool.objsize:
         return Step(Taken(pool, -1), (TOO_LARGE,), errno("ENOMEM"))
-    while index in pool.used or index in pool.invalid:
+    while not is_free(pool, index):
         index += 1
+    return given(pool, index)
+
+
+def is_free(pool: ObjPool, index: int) -> bool:
+    """May object ``index`` be given? Beyond the pool nothing is in use."""
+    return index not in pool.used and index not in pool.invalid
+
+
+def given(pool: ObjPool, index: int) -> Step[Taken]:
+    """The pool when ``index``, the first object that is free, is taken; ENOMEM when that lies beyond it."""
     if index >= pool.objtotal:
         return Step(Taken(pool, -1), (EXHAUSTED,), errno("ENOMEM"))
-    return Step(Taken(replace(pool, used=pool.used | {index}), index), (TAKEN,))
+    return Step(Taken(replace(pool, used=pool.used.union((index,))), index), (TAKEN,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +152,7 @@ def take(pool: ObjPool, count: int) -> TakenMany:
     indices: list[int] = []
     index = 0
     while len(indices) < count and index < pool.objtotal:
-        if index not in pool.used and index not in pool.invalid:
+        if is_free(pool, index):
             indices.append(index)
         index += 1
     return TakenMany(replace(pool, used=pool.used.union(indices)), tuple(indices))

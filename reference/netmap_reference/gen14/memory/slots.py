@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from netmap_spec.abi import api14
@@ -85,6 +85,23 @@ def extra_alloc(a: Allocator, region: Region, count: int) -> Step[tuple[Allocato
     return Step((replace(a, buf_pool=taken.pool), head, got), tuple(fired))
 
 
+#: What becomes of a buffer that a chain names: nothing, its link is cleared, it is free and the walk goes on.
+NOTHING, CLEARED, TAKEN_BACK = 0, 1, 2
+
+
+def back(used: Collection[int], total: int, index: int) -> Step[int]:
+    """What becomes of buffer ``index`` of a chain when it is given back, the pool having ``total`` buffers.
+
+    Nothing when it is no buffer; one that is free already ends the chain as well.
+    """
+    if index < len(RESERVED) or index >= total:
+        return Step(NOTHING, (NO_BUFFER,))
+    step = freed(used, index)
+    if not step.state:
+        return Step(CLEARED, (*step.fired, BROKEN_OFF))
+    return Step(TAKEN_BACK)
+
+
 def extra_free(a: Allocator, region: Region, head: int) -> Step[Allocator]:
     """Take back a chain: it ends at an index that is no buffer, or at one that is free already.
 
@@ -94,15 +111,14 @@ def extra_free(a: Allocator, region: Region, head: int) -> Step[Allocator]:
     left = set(a.buf_pool.used)
     fired = [RETURNED]
     while head != 0:
-        if head in RESERVED or head >= a.buf_pool.objtotal:
-            fired.append(NO_BUFFER)
+        step = back(left, a.buf_pool.objtotal, head)
+        fired.extend(step.fired)
+        if step.state == NOTHING:
             break
         at = a.buf_offset(head)
-        step = freed(left, head)
         left.discard(head)
         head = _U32.unpack(region.read(at, 4))[0]
         region.write(at, _U32.pack(0))
-        if not step.state:
-            fired += (*step.fired, BROKEN_OFF)
+        if step.state != TAKEN_BACK:
             break
     return Step(replace(a, buf_pool=replace(a.buf_pool, used=frozenset(left))), tuple(fired))
