@@ -10,7 +10,7 @@ LOCK_VENV := build/lock-venv
 # What conform runs on (names of built-in manifests, or files), what pytest is told; both may be given:
 # make conform MANIFESTS=mine.toml; make test PYTEST_ARGS='-k ring'
 MANIFESTS ?= reference reference-2011 native
-PYTEST_ARGS ?= -n auto --dist loadfile
+PYTEST_ARGS ?= -n auto --dist loadfile --no-loadscope-reorder
 # The interpreter .venv is made with: the first of these that is Python 3.11 or newer.
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 
