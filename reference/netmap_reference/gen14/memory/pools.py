@@ -171,7 +171,7 @@ def freed(used: Collection[int], index: int) -> Step[bool]:
 def obj_free(pool: ObjPool, index: int) -> Step[ObjPool]:
     """Give an object back; what is not allocated changes nothing."""
     step = freed(pool.used, index)
-    return Step(replace(pool, used=pool.used - {index}) if step.state else pool, step.fired)
+    return Step(replace(pool, used=pool.used.difference((index,))) if step.state else pool, step.fired)
 
 
 def keep(pool: ObjPool, indices: Iterable[int]) -> ObjPool:
