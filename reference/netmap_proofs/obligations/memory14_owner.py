@@ -158,8 +158,9 @@ obligation(
         _takes_only,
         goal="one owner: two are exchanged",
     ),
-    assumptions="""Every change of who has a buffer is one of three steps: it is given to a place that has none
-    (the lowest free one, 14.memory.lowest), taken back from the place that has it, or exchanged with another
-    one's. That requests, syncs and closes make no others is explored: 14.life.pipe, 14.life.monitor.""",
+    assumptions="""Every change of who has a buffer is one of three steps: it is given to a place that has
+    none (the lowest free one, 14.memory.lowest), taken back from the place that has it, or exchanged with
+    another one's. That requests, syncs and closes make no others is explored: 14.life.pipe,
+    14.life.monitor.""",
     rules=(memory.TAKEN, memory.FREED),
 )(owner_body)
