@@ -20,6 +20,7 @@ from ..traces import (
     ask,
     bind,
     faults,
+    fill,
     frame,
     good,
     promise,
@@ -298,4 +299,27 @@ promise(
     "a checksum that would begin behind the packet is not computed",
     "A virtio-net header that asks for a checksum from behind the packet on has none computed.",
     "the kernel sums over a negative length",
+)  # fmt: skip
+
+
+def odd_fragments(w: World) -> Goals:
+    w.open("A")
+    made = [register(w, "A", name="vale0:a", flags="NR_ACCEPT_VNET_HDR", **_PORT)]
+    made.append(ask(w, "A", "PORT_HDR_SET", name="vale0:a", hdr_len=10))
+    made.append(bind(w, "B", name="vale0:b", **_PORT))
+    yield OTHERS, good(*made)
+    packet = _header(1, 34, 6) + frame(0x11)[:14] + bytes(range(50))
+    send(w, "A", packet)
+    whole = b"".join(take(w, "B"))
+    fill(w, "A", "tx0", packet[:55], flags=int(api14.NS_MOREFRAG))
+    send(w, "A", packet[55:])
+    parts = b"".join(take(w, "B"))
+    yield "a packet in fragments has the checksum it has in one", whole != b"" and parts == whole
+
+
+promise(
+    "14.offload.odd-fragments", ("14.offload.checksum",), odd_fragments, offload.CHECKSUMS, "F14-068",
+    "a packet in fragments has the checksum it has in one",
+    "A checksum that a switch computes does not depend on how the packet was cut into slots.",
+    "behind a fragment of odd length it is wrong",
 )  # fmt: skip
