@@ -31,6 +31,7 @@ def memory_body(p: Proof, memory_number: Callable[..., Step[int]]) -> None:
     there = value >= 1 and value <= 65535
     p.goal("a memory that can be is taken", not there or (step.outcome.ok and step.state == value))
     p.goal("what is below 1 is EINVAL", value >= 1 or step.outcome.detail == "EINVAL")
+    p.goal("what is refused has no number", step.outcome.ok or step.state == 0)
     p.goal(_NAMED, step.state == value if step.outcome.ok else step.outcome.detail == "EINVAL")
     cut = words.MEMID_CUT in p.switches and value > 65535
     p.goal("as written the low sixteen bits count", not cut or step.state == value % 65536)
