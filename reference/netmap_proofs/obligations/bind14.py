@@ -35,6 +35,7 @@ ROOM, RINGS_OF_IF = 4, 9
 RING_BYTES = api14.netmap_ring.SIZE + ROOM * api14.netmap_slot.SIZE
 IF_BYTES = api14.netmap_if.SIZE + RINGS_OF_IF * 8
 ONLY = {TX: api14.NR_TX_RINGS_ONLY, RX: api14.NR_RX_RINGS_ONLY}
+_GIVEN_BACK = (bind.krings_put, bind.rings_create, bind.rings_delete, close.unregister)
 _FUNCTIONS = (
     bind.krings_put,
     bind.krings_get,
@@ -221,8 +222,9 @@ MOVES: dict[str, Move] = {
     **_CLOSES,
 }
 _OFFSETS = ("all hardware rings", "ring 1 with offsets", "transmit ring 0, a poll does not send")
-#: Those among which offsets come and go.
-FEW: dict[str, Move] = {name: binds(WANTS[name]) for name in _OFFSETS} | _CLOSES
+_LARGE = "a null port is bound, its rings too large"
+#: Those among which offsets come and go, and rings that there is no room for.
+FEW: dict[str, Move] = {name: binds(WANTS[name]) for name in _OFFSETS} | {_LARGE: MOVES[_LARGE]} | _CLOSES
 
 
 def device(switches: frozenset[str]) -> World:
@@ -244,11 +246,13 @@ _KERNEL = "the kernel knows of the offsets agreed on"
 
 
 def bind_body(p: Proof, *functions: Callable[..., Any]) -> None:
-    searches = [("few", FEW, 5)] if p.switches else [("all", MOVES, 3), ("few", FEW, 5)]
     with standing_in(functions):
-        for label, moves, depth in searches:
-            start = Held(device(p.switches))
-            reachable(p, start, moves, checks, key=Held.key, depth=depth, label=label)
+        reachable(p, Held(device(p.switches)), MOVES, checks, key=Held.key, depth=3)
+
+
+def offsets_body(p: Proof, *functions: Callable[..., Any]) -> None:
+    with standing_in(functions):
+        reachable(p, Held(device(p.switches)), FEW, checks, key=Held.key, depth=4)
 
 
 _CLAUSES = (
@@ -271,43 +275,52 @@ _CLAUSES = (
     "14.monitor.port-leaves",
     "14.abi.ring",
 )
-_bind = partial(
-    obligation,
-    functions=_FUNCTIONS,
-    bounds="""A port of two transmit rings and one receive ring, of four and three slots, which had others
-    when it was used before, in memory whose objects have room for just these; up to three descriptors, every
-    sequence of up to three moves, and of up to five among some of them: a ring gets a first, a second and a
-    third user, loses them in any order and gets new ones.""",
-    rules=(),
-    whole_device=True,
-)
-_bind(
+_PORT = """A port of two transmit rings and one receive ring, of four and three slots, which had others when
+it was used before, in memory whose objects have room for just these; up to three descriptors,"""
+
+
+def _control(functions: tuple[Callable[..., Any], ...], what: str) -> Control:
+    slip = Slip(bind.krings_put, "k.users - 1 -> k.users + 1")
+    return Control(what, slip, *functions[1:], goal="users of a ring are counted")
+
+
+obligation(
     "14.bind.held",
-    clauses=(*_CLAUSES, "14.offsets.forgotten"),
+    clauses=_CLAUSES,
     statement="""Whoever binds rings of a port and leaves them, in any mode and order: users and claims of
     each ring, its mode, whether it has a ring object and what that shows, its offsets, what the port counts,
     its host rings, what each descriptor's netmap_if shows and the kernel remembers of it, the buffers in use
     and who is refused follow from who is bound to what now. So with null ports beside it, and with monitors,
     which watch it until its last descriptor goes. A request that is refused leaves nothing behind.""",
-    control=Control(
-        "a ring keeps its users",
-        Slip(bind.krings_put, "k.users - 1 -> k.users + 1"),
-        *_FUNCTIONS[1:],
-        goal="users of a ring are counted",
-    ),
+    functions=_FUNCTIONS,
+    control=_control(_FUNCTIONS, "a ring keeps its users"),
+    bounds=f"""{_PORT} every sequence of up to three moves: each mode and claim beside each other one, and
+    after it.""",
+    rules=(),
+    whole_device=True,
 )(bind_body)
-_bind(
-    "14.bind.held.as-written",
-    clauses=("14.offsets.forgotten",),
-    statement="""As 14.bind.held, but a ring that is made anew shows the mask that its memory held before, and
-    keeps the offsets of the users it had before.""",
-    control=Control(
-        "as written, and a ring keeps its users",
-        Slip(bind.krings_put, "k.users - 1 -> k.users + 1"),
-        *_FUNCTIONS[1:],
-        goal="users of a ring are counted",
-    ),
+
+_offsets = partial(
+    obligation,
+    clauses=("14.offsets.forgotten", "14.memory.returned", "14.close.returns"),
+    functions=_GIVEN_BACK,
+    control=_control(_GIVEN_BACK, "a ring keeps its users"),
+    bounds=f"""{_PORT} all hardware rings, one with offsets or another one, every sequence of up to four
+    moves: a ring with offsets loses its users and gets new ones while the port stays open, and after it was
+    closed. Beside that, rings that there is no room for.""",
+    rules=(),
+    whole_device=True,
+)
+_offsets(
+    "14.bind.offsets",
+    statement="""Rings that are made anew have no offsets, whoever had them before, and what goes with the
+    users of a ring is given back as in 14.bind.held.""",
+)(offsets_body)
+_offsets(
+    "14.bind.offsets.as-written",
+    statement="""As 14.bind.offsets, but a ring that is made anew shows the mask that its memory held before,
+    and keeps the offsets of the users it had before.""",
     switches={bind.OFFSETS_OUTLIVE},
     finding="F14-113",
     refutes={_MASK, _KERNEL},
-)(bind_body)
+)(offsets_body)
