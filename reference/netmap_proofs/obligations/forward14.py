@@ -46,6 +46,7 @@ obligation(
     control=Control(
         "head may be one behind the ring",
         lambda k, head: forward.forward_room(k, head - 1 if head == k.n else head),
+        goal="as many frames as slots lie before the kernel's tail, none in a ring that is out of order",
     ),
     assumptions="The kring satisfies its order; head is any u32.",
     rules=(forward.NO_WINDOW,),

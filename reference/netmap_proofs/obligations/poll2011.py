@@ -36,6 +36,8 @@ from ..worlds2011 import (
 _SIZES = f"""Rings of {SLOTS} slots and one frame a queue: the protocols treat the rings of a direction alike
 and count nothing but whether a frame is there."""
 _MARKED = "The driver marks the ring (PENDINTR) while it holds the lock its rxsync runs under."
+_WOKEN = """Who can go on does so in the end, in any order; nobody is woken without a reason, no time runs
+out. The wake-up is owed once what is waited for is there (TRUSTED-BASE.md)."""
 
 
 # --- receive --------------------------------------------------------------------------------------
@@ -59,7 +61,7 @@ _rx = partial(
     obligation,
     clauses=("2011.poll.record-ring", "2011.poll.record-global", "2011.interrupt.wake-locks"),
     functions=(poll.poll, interrupts.irq, nic.rxsync, nic.interrupt),
-    assumptions=_MARKED,
+    assumptions=f"{_MARKED} {_WOKEN}",
     bounds="One to three queues, with ring locks and with one lock. " + _SIZES,
 )
 _RX_RULES = (
@@ -135,6 +137,7 @@ _rx(
         nic.txsync,
         goal=LOST,
     ),
+    assumptions=_WOKEN,
     bounds="One and two queues, with ring locks and with one lock. " + _SIZES,
     rules=(poll.TX_READY, poll.TX_WAIT, poll.GLOBAL_WAIT, nic.TX_RECLAIM),
 )
@@ -181,6 +184,7 @@ _host = partial(
     obligation,
     clauses=("2011.poll.host", "2011.poll.host-rejected", "2011.host.rx-record"),
     functions=(poll.poll, interrupts.start, host.sync_from_host),
+    assumptions=_WOKEN,
     bounds="One packet from the stack, one thread that polls. " + _SIZES,
 )
 

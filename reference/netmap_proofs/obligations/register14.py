@@ -106,6 +106,7 @@ def ring_range(p: Proof, function: Callable[[Rings, int, int, bool, bool], Step[
         lambda value, default, low, high: (
             Step(default) if value < low else request.bound(value, default, low, high)
         ),
+        goal="the result lies in the interval",
     ),
     assumptions="low <= high; anything else is any integer.",
 )

@@ -106,6 +106,7 @@ obligation(
     control=Control(
         "the slot that always stays back is given too",
         lambda k, count: Step(sync.Taken(replace(k, hwavail=k.hwavail + count), k.hwavail + count <= k.n)),
+        goal="refused exactly when they do not fit",
     ),
     assumptions="A kring in range with n < 2^30; 0 <= count <= n.",
 )

@@ -85,7 +85,7 @@ obligation(
     statement="""What a zero-copy monitor in front of others has released goes to the next one, in whichever
     list that stands.""",
     functions=(monitor.handed_on,),
-    control=Control("only the transmit list counts", lambda rx, tx, switches: Step(tx)),
+    control=Control("only the transmit list counts", lambda rx, tx, switches: Step(tx), goal=_HANDED),
     bounds="Every combination of a next monitor in the two lists.",
     rules=(monitor.CHAINED,),
 )(handed_body)

@@ -119,6 +119,7 @@ _look(
         lambda b, head, switches: switch.lookup(
             b, switch.Head(head.dst - head.dst % 2, head.src, head.flags), switches
         ),
+        goal=_GOES,
     ),
     rules=(switch.BY_PORT, switch.GROUP, switch.HIT, switch.FORGOTTEN, switch.MISS),
 )(lookup_body)

@@ -34,7 +34,13 @@ def _keeps_a_slot(k: Kring) -> Step[Kring]:
     statement="""The syncs of a switch port keep the order of the kring: a txsync takes everything up to head
     and leaves no slot but one with the kernel, an rxsync takes back what was released.""",
     functions=(vale.vale_txsync_positions, vale.vale_rxsync_positions, ring.sync_finalize),
-    control=Control("a txsync takes nothing", _keeps_a_slot, vale.vale_rxsync_positions, ring.sync_finalize),
+    control=Control(
+        "a txsync takes nothing",
+        _keeps_a_slot,
+        vale.vale_rxsync_positions,
+        ring.sync_finalize,
+        goal="everything up to head is taken",
+    ),
     assumptions="The kring satisfies its order; its window is published (rtail = hwtail).",
 )
 def positions(
