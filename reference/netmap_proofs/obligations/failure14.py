@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from netmap_reference.gen14 import bind, csb, failure, injection, regions, requests, situations
+from netmap_reference.gen14 import bind, csb, failure, injection, regions, register, requests, situations
 from netmap_reference.gen14.injection import Situation
 from netmap_reference.gen14.ports import attach_steps, monitor_ends, nic_get, pipe_ends, pipe_get
 from netmap_reference.gen14.world import World
@@ -67,12 +67,18 @@ _FORGETS = Control(
     Slip(failure.unwind, "step.step not in s.request.omit -> step.step in s.request.omit"),
     goal=_NOTHING,
 )
-_SUCCEEDS = Control(
-    "as written, and a step that fails goes well",
-    Slip(failure.fails, "good == 0 -> good != 0"),
-    failure.unwind,
-    goal=_ERRNO,
-)
+
+
+def _succeeds(*more: Callable[..., Any]) -> Control:
+    return Control(
+        "as written, and a step that fails goes well",
+        Slip(failure.fails, "good == 0 -> good != 0"),
+        failure.unwind,
+        *more,
+        goal=_ERRNO,
+    )
+
+
 _obliged = partial(obligation, functions=_FUNCTIONS, rules=(), whole_device=True)
 
 _obliged(
@@ -145,12 +151,16 @@ _FORGOTTEN = (
     ),
 )  # fmt: skip
 
+#: An attachment binds rings for a descriptor of the kernel's own, which is not there before.
+_MORE: dict[str, tuple[Callable[..., Any], ...]] = {"attached-rings": (register.bind_file,)}
+
 for _what, _finding, _switch, _clauses, _request, _said in _FORGOTTEN:
     _obliged(
         f"14.failure.undone.as-written.{_what}",
         clauses=_clauses,
         statement=f"As 14.failure.undone, but {_said}.",
-        control=_SUCCEEDS,
+        functions=(*_FUNCTIONS, *_MORE.get(_what, ())),
+        control=_succeeds(*_MORE.get(_what, ())),
         bounds=f"The request that shows it: {_request}.",
         switches={_switch},
         finding=_finding,
