@@ -84,7 +84,7 @@ def refill_body(p: Proof, refill: Refill) -> None:
 
 obligation(
     "14.device.refill",
-    clauses=("14.nic.rxsync", "14.nic.bad-slot", "14.offsets.window"),
+    clauses=("14.nic.rxsync", "14.nic.bad-slot", "14.offsets.window", "14.offsets.reprogram"),
     statement="""When slots of a receive ring are given back, the device of a driver fills the buffers of
     those marked with NS_BUF_CHANGED from now on, at their offset or the largest there is, and for the others
     those that it had; the marks are cleared. A slot without a buffer of the pool ends it, and nothing is
