@@ -17,7 +17,13 @@ from netmap_proofs.obligations import load
 from netmap_spec import clauses
 
 OBLIGATIONS = load()
-SLOW = {"14.pipe.ownership", "2011.pool.lowest-first"}
+SLOW = {
+    "14.csb.no-lost-wake-up.weak-tx",
+    "14.kloop.port-sees-the-ring",
+    "14.life.pipe-nested",
+    "14.pipe.ownership",
+    "2011.pool.lowest-first",
+}
 
 
 def marked(each: Obligation) -> object:
@@ -55,11 +61,18 @@ def test_an_as_written_reading_is_tied_to_a_finding_or_proves() -> None:
 
 
 def test_a_finding_is_proved_repaired() -> None:
-    """For each recorded refutation the same body is proved for the contract."""
-    proved = {(o.body.__code__, len(o.functions)) for o in OBLIGATIONS.values() if o.finding is None}
+    """For each recorded refutation the same body is proved for the contract, on as many functions.
+
+    Where a whole device runs, how many of its parts are named makes no difference.
+    """
+
+    def runs(each: Obligation) -> object:
+        return each.body.__code__, 0 if each.whole_device else len(each.functions)
+
+    proved = {runs(o) for o in OBLIGATIONS.values() if o.finding is None}
     for each in OBLIGATIONS.values():
         if each.finding is not None:
-            assert (each.body.__code__, len(each.functions)) in proved, each.id
+            assert runs(each) in proved, each.id
 
 
 def test_a_recorded_refutation_is_written_down() -> None:
