@@ -136,7 +136,9 @@ def test_interrupting_a_run_leaves_no_process_behind(tmp_path: Path) -> None:
     folders = ["-o", str(tmp_path / "report"), "--results", str(tmp_path / "results")]
     command = ("conform", "--target", f"exec:{sys.executable} {target}")
     script.write_text(
-        "import sys\nfrom netmap_conformance import cli, pipeline\n"
+        "import signal, sys\nfrom netmap_conformance import cli, pipeline\n"
+        # tests that a shell runs in the background inherit that ^C is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"pipeline.stages = lambda: [pipeline.Stage('slow', 'conform-slow', {command!r})]\n"
         f"sys.exit(cli.main(['run', *{folders!r}]))\n"
     )
