@@ -1,4 +1,4 @@
-"""Generation 2011: whole calls on the host rings and on rejected rings, and what interrupts wake."""
+"""Generation 2011: whole calls on the host rings, alone: frames to the stack, frames from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..engine import Proof
 from ..explorer.scenario import without
 from ..obligation import Control, obligation
 from ..schemas import Cases, every
-from ..schemas.alone import Words
+from ..schemas.alone import Words, quiet
 
 Make = Callable[..., Protocol]
 Kring = ring.Kring
@@ -23,10 +23,6 @@ _N, _TOTAL = 3, 10
 _B = (False, True)
 _NA = Adapter("nic0", 1, _N, _N, True)
 _TX, _RX = f"tx{_NA.host}", f"rx{_NA.host}"
-
-
-def _quiet(*names: str) -> dict[str, Any]:
-    return {name: (lambda memory, args: None) for name in names}
 
 
 def _ring(name: str, k: Kring, cur: int, lengths: tuple[int, ...], indices: tuple[int, ...]) -> Words:
@@ -70,7 +66,7 @@ def up_body(p: Proof, sync_to_host: Make) -> None:
                 _NA,
                 p.switches,
                 memory=words,
-                do={**_quiet("log", "send_up"), "m_devget": devget},
+                do={**quiet("log", "send_up"), "m_devget": devget},
             )
             told = (host.TO_LOCKED in done.fired, host.TO_UNLOCKED in done.fired)
             unlocked = host.UNLOCKED in p.switches
@@ -167,7 +163,7 @@ def down_body(p: Proof, sync_from_host: Make) -> None:
         cases.case(hwcur=hwcur, hwavail=avail, cur=cur, record=record)
         words = _ring(_RX, Kring(_N, hwcur, avail), cur, (60,) * _N, (4, 5, 6))
         words["sysctl", "verbose"] = verbose
-        done = cases.run(sync_from_host, _NA, record, p.switches, memory=words, do=_quiet("log"))
+        done = cases.run(sync_from_host, _NA, record, p.switches, memory=words, do=quiet("log"))
         after = done.memory[_RX, "kring"]
         told = (host.FROM_READ in done.fired, host.FROM_READ_EARLY in done.fired)
         early = host.READS_CUR_EARLY in p.switches
@@ -232,7 +228,7 @@ def start_body(p: Proof, start: Make) -> None:
             ("sysctl", "verbose"): verbose,
         }
         done = cases.run(
-            start, _NA, length, p.switches, memory=words, do=_quiet("log", "m_copydata", "m_freem")
+            start, _NA, length, p.switches, memory=words, do=quiet("log", "m_copydata", "m_freem")
         )
         locks = done.of(Lock, Unlock)
         cases.goal("under the core lock, in any case", locks == [Lock("core"), Unlock("core")])

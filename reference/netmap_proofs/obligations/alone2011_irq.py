@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from netmap_reference.core.effects import Lock, Protocol, ReadKernel, Unlock, Wake, WriteKernel, WriteUser
 from netmap_reference.gen2011 import interrupts, ring
@@ -16,16 +15,12 @@ from ..engine import Proof
 from ..explorer.scenario import without
 from ..obligation import Control, obligation
 from ..schemas import Cases, every
-from ..schemas.alone import Words
+from ..schemas.alone import Words, quiet
 
 Make = Callable[..., Protocol]
 Kring = ring.Kring
 _N, _TOTAL = 3, 10
 _B = (False, True)
-
-
-def _quiet(*names: str) -> dict[str, Any]:
-    return {name: (lambda memory, args: None) for name in names}
 
 
 # --- interrupts -----------------------------------------------------------------------------------------
@@ -63,7 +58,7 @@ def irq_body(p: Proof, irq: Make, reset: Make) -> None:
                 cases.goal("each under the lock its sleepers recorded under", held == right)
         cases.goal("the rules say so", not on or _TOLD[separate, queues > 1] in done.fired)
         cases.goal("the rules say so", on == (interrupts.IRQ_NM_LOCK in done.fired))
-        done = cases.run(reset, na, tx, 0, 2, memory=words, do=_quiet("log"))
+        done = cases.run(reset, na, tx, 0, 2, memory=words, do=quiet("log"))
         cases.goal("a reset answers with the ring's first slot", done.result == (64 if on else None))
         waked = [e.selinfo for e in done.of(Wake)]
         cases.goal("a reset wakes everybody", waked == ([name, everyone] if on else []))
@@ -168,7 +163,7 @@ def reinit_body(p: Proof, ring_reinit: Make) -> None:
         cases.case(cur=cur, flags=flags, slots=given)
         words = _ring("r", Kring(_N, 2, 1), cur, given)
         words["r", "flags"] = flags
-        done = cases.run(ring_reinit, "r", p.switches, memory=words, do=_quiet("log"))
+        done = cases.run(ring_reinit, "r", p.switches, memory=words, do=quiet("log"))
         bad = [i for i, (index, length) in enumerate(given) if not 2 <= index < _TOTAL or length > BUF_SIZE]
         for i, (index, length) in enumerate(given):
             wrong = not 2 <= index < _TOTAL

@@ -16,7 +16,7 @@ from ..engine import Proof
 from ..explorer.scenario import without
 from ..obligation import Control, obligation
 from ..schemas import Cases, Done, every
-from ..schemas.alone import Answers, Words
+from ..schemas.alone import Answers, Words, quiet
 
 Make = Callable[..., Protocol]
 Kring = ring.Kring
@@ -43,9 +43,9 @@ def _words(name: str, k: Kring, cur: int, slots: tuple[tuple[int, int, int], ...
     return words
 
 
-def _answers(card: Any, look: str, *quiet: str) -> Answers:
+def _answers(card: Any, look: str, *told: str) -> Answers:
     """The driver looks at its card's ring by ``look``; the rest it only tells."""
-    return {**{name: (lambda memory, args: None) for name in quiet}, look: lambda memory, args: card}
+    return {**quiet(*told), look: lambda memory, args: card}
 
 
 def _locks(cases: Cases, na: Adapter, name: str, lock: bool, done: Done) -> None:

@@ -11,7 +11,6 @@ from netmap_reference.core.effects import (
     Lock,
     Protocol,
     ReadUser,
-    Sleep,
     Unlock,
     Wake,
 )
@@ -25,6 +24,7 @@ from ..engine import Proof
 from ..explorer.scenario import without
 from ..obligation import Control, obligation
 from ..schemas import Cases, every
+from ..schemas.alone import awake, quiet, under
 
 Make = Callable[..., Protocol]
 _B = (False, True)
@@ -187,17 +187,12 @@ _HELD = "a refused registration never lets go of the lock"
 _LAST = "the last close lets go once, for those who look at the mark"
 
 
-def _awake(protocol: Protocol) -> Protocol:
+def _locked(protocol: Protocol) -> Protocol:
     """The call, entered with the core lock as its callers have it; a short sleep is one more effect."""
-    answer: Any = None
     yield Lock("core")
-    try:
-        while True:
-            effect = protocol.send(answer)
-            answer = yield (Do("pause", ()) if isinstance(effect, Sleep) else effect)
-    except StopIteration as end:
-        yield Unlock("core")
-        return end.value
+    result = yield from awake(protocol)
+    yield Unlock("core")
+    return result
 
 
 def close_body(p: Proof, dtor_locked: Make) -> None:
@@ -221,11 +216,10 @@ def close_body(p: Proof, dtor_locked: Make) -> None:
         for i, ring in enumerate(rings):
             words[ring, "kring"] = Kring(2, 0, 1)
             words |= {(ring, "slot", j, "buf_idx"): slots[2 * i + j] for j in range(2)}
-        quiet = ("log", "nm_register", "free_unreferenced", "wakeup", "pause")
-        do = {name: (lambda memory, args: None) for name in quiet}
+        do = quiet("log", "nm_register", "free_unreferenced", "wakeup", "pause")
 
         def make(*arguments: Any) -> Protocol:
-            return _awake(dtor_locked(*arguments))
+            return _locked(dtor_locked(*arguments))
 
         done = cases.run(make, na, failed, p.switches, memory=words, do=do)
         last = refcount == 1
@@ -261,9 +255,7 @@ def close_body(p: Proof, dtor_locked: Make) -> None:
         owned = done.done("free_unreferenced") == ([()] if last else [])
         cases.goal("those that no ring names come free", owned or register.TRUSTS_SLOTS in p.switches)
         if last:
-            locked = _under(
-                done.log, "nma", lambda e: isinstance(e, ReadUser) or e == Do("free_unreferenced")
-            )
+            locked = under(done.log, "nma", lambda e: isinstance(e, ReadUser) or e == Do("free_unreferenced"))
             cases.goal("under the allocator's lock", locked)
     cases.end()
 
@@ -284,14 +276,6 @@ def _refusals(slots: tuple[int, ...], free: frozenset[int]) -> list[int]:
 def _outside(log: tuple[Any, ...]) -> bool:
     at = log.index(Do("pause", ()))
     return bool(log[at - 1] == Unlock("core") and log[at + 1] == Lock("core"))
-
-
-def _under(log: tuple[Any, ...], lock: str, which: Callable[[Any], bool]) -> bool:
-    held, good = False, True
-    for effect in log:
-        held = True if effect == Lock(lock) else False if effect == Unlock(lock) else held
-        good = good and (held or not which(effect))
-    return good
 
 
 _close = partial(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from netmap_reference.core.effects import Do, Lock, Protocol, Unlock, WriteKernel
+from netmap_reference.core.effects import Do, Protocol, WriteKernel
 from netmap_reference.gen2011 import iface, pool
 from netmap_reference.gen2011.attach import Adapter
 from netmap_reference.gen2011.memory import Obj
@@ -16,6 +15,7 @@ from ..engine import Proof
 from ..explorer.scenario import without
 from ..obligation import Control, obligation
 from ..schemas import Cases, every
+from ..schemas.alone import quiet, under
 
 Make = Callable[..., Protocol]
 _B = (False, True)
@@ -115,8 +115,7 @@ def new_body(p: Proof, if_new: Make) -> None:
             ("na", "refcount"): refcount, ("mem", "objs"): objs,
             ("mem", "pool"): pool.Pool(40, free, members),
         }  # fmt: skip
-        do: dict[str, Any] = {n: (lambda memory, args: None) for n in ("log", "zero", "init_if", "init_ring",
-                                                                         "init_offsets")}  # fmt: skip
+        do = quiet("log", "zero", "init_if", "init_ring", "init_offsets")
         do["kmalloc"] = lambda memory, args, got=got: got
         done = cases.run(if_new, na, p.switches, memory=words, do=do)
         made = done.result is not None
@@ -148,17 +147,9 @@ def new_body(p: Proof, if_new: Make) -> None:
         ends = [a[1] + size for a, size in zip(inits, _RINGS, strict=False)]
         cases.goal("rings lie behind one another", [a[1] for a in inits][1:] == ends[:-1])
         cases.goal("the interface's offsets are stored last", done.done("init_offsets") == [(done.result,)])
-        locked = _under(done.log, "nma", lambda e: isinstance(e, WriteKernel) and e.where == ("mem", "pool"))
+        locked = under(done.log, "nma", lambda e: isinstance(e, WriteKernel) and e.where == ("mem", "pool"))
         cases.goal("buffers are taken under the allocator's lock", locked)
     cases.end()
-
-
-def _under(log: tuple[Any, ...], lock: str, which: Callable[[Any], bool]) -> bool:
-    held, good = False, True
-    for effect in log:
-        held = True if effect == Lock(lock) else False if effect == Unlock(lock) else held
-        good = good and (held or not which(effect))
-    return good
 
 
 def _free_bytes(objs: tuple[Obj, ...]) -> int:

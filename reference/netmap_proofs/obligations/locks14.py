@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from netmap_reference.core.effects import Do, Effect, Lock, Protocol, Unlock
+from netmap_reference.core.effects import Lock, Protocol, Unlock
 from netmap_reference.gen14 import lease, sync
 from netmap_reference.gen14.ports import monitor, vale
 from netmap_reference.gen14.ring import CONTRACT, Kring
@@ -21,6 +21,7 @@ from ..explorer.scenario import Memory
 from ..explorer.search import ORDER
 from ..obligation import Control, obligation
 from ..worlds14 import HANDLERS, WAKEUPS
+from .monitor14 import looking
 
 Make = Callable[..., Protocol]
 TO, MONITOR = "b:rx0", "m:rx0"
@@ -35,21 +36,6 @@ def _needed(at: Memory, thread: str, args: tuple[Any, ...]) -> Iterable[tuple[An
     yield (args[2], len(args[2])), at
 
 
-def looking(protocol: Protocol, watched_notify: Make, rxsync: Make) -> Protocol:
-    """A call whose notifications let the monitor look first, step by step."""
-    answer: Any = None
-    try:
-        while True:
-            effect: Effect = protocol.send(answer)
-            if isinstance(effect, Do) and effect.what == "look":
-                name = effect.args[0]
-                answer = yield from watched_notify(name, partial(rxsync, name), CONTRACT)
-            else:
-                answer = yield effect
-    except StopIteration as end:
-        return end.value
-
-
 def locks_body(p: Proof, deliver: Make, rxsync: Make, watched_notify: Make, watched_rxsync: Make) -> None:
     packets = ((vale.Fragment(10, 60),),)
 
@@ -60,7 +46,7 @@ def locks_body(p: Proof, deliver: Make, rxsync: Make, watched_notify: Make, watc
         return sync.sync_all((TO,), False, port)
 
     def sender(name: str) -> Protocol:
-        return looking(deliver(name, TO, packets), watched_notify, rxsync)
+        return looking(deliver(name, TO, packets), watched_notify, rxsync, CONTRACT)
 
     scenario = Scenario(
         {

@@ -380,7 +380,7 @@ def leaving(p: Proof, without: Callable[[tuple[str, ...], str], tuple[str, ...]]
 _MONITOR = "m:rx0"
 
 
-def _looks(protocol: Protocol, watched_notify: Make, rxsync: Make, switches: frozenset[str]) -> Protocol:
+def looking(protocol: Protocol, watched_notify: Make, rxsync: Make, switches: frozenset[str]) -> Protocol:
     """A pipe's sync whose notifications look at the watched ring first, step by step."""
     answer: Any = None
     try:
@@ -397,7 +397,7 @@ def _looks(protocol: Protocol, watched_notify: Make, rxsync: Make, switches: fro
 
 def monitored_wakeup_body(p: Proof, watched_notify: Make, polling: Make, txsync: Make, rxsync: Make) -> None:
     def tx_port(name: str, force: bool) -> Protocol:
-        return _looks(txsync(name), watched_notify, rxsync, p.switches)
+        return looking(txsync(name), watched_notify, rxsync, p.switches)
 
     def rx_port(name: str, force: bool) -> Protocol:
         return monitor.watched_rxsync(name, partial(rxsync, name), p.switches)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from netmap_reference.core.effects import Do, Lock, Protocol, Sleep, Unlock, WriteKernel
+from netmap_reference.core.effects import Do, Lock, Protocol, Unlock, WriteKernel
 from netmap_reference.gen2011 import register
 from netmap_reference.gen2011.attach import Adapter
 from netmap_reference.gen2011.memory import Obj
@@ -16,6 +16,7 @@ from ..engine import Proof
 from ..explorer.scenario import without
 from ..obligation import Control, obligation
 from ..schemas import Cases, Done, every
+from ..schemas.alone import awake, quiet
 
 Make = Callable[..., Protocol]
 _B = (False, True)
@@ -36,7 +37,7 @@ def set_ringid_body(p: Proof, set_ringid: Make) -> None:
         old = Selection(0, 0, 2, 1) if bound else Selection()
         words = {("priv", "selection"): old}
         na = Adapter("nic0", 2, 2, 2, True)
-        done = cases.run(set_ringid, na, ringid, memory=words, do={"log": lambda memory, args: None})
+        done = cases.run(set_ringid, na, ringid, memory=words, do=quiet("log"))
         wrong = bool(ringid & _ONE) and ringid & _NUMBER >= 2
         kind = "" if wrong else "host" if ringid & _HOST else "one" if ringid & _ONE else "all"
         wanted = old if wrong else register.select(old, 2, ringid).state
@@ -81,17 +82,6 @@ _NA = Adapter("nic0", 1, 2, 2, True)
 _NONE = "a request that fails leaves nothing"
 
 
-def _awake(protocol: Protocol) -> Protocol:
-    """The call, whose short sleeps are one more effect."""
-    answer: Any = None
-    try:
-        while True:
-            effect = protocol.send(answer)
-            answer = yield (Do("pause", ()) if isinstance(effect, Sleep) else effect)
-    except StopIteration as end:
-        return end.value
-
-
 def _world(refcount: int, on: bool, room: bool) -> dict[tuple[Any, ...], Any]:
     return {
         ("na", "refcount"): refcount,
@@ -128,9 +118,9 @@ def regif_body(p: Proof, regif: Make) -> None:
         def emptied(memory: Any, args: Any, pool: Any = words["mem", "pool"]) -> None:
             memory["mem", "pool"] = pool
 
-        quiet = ("if_rele", "log", "new_priv", "drop_priv", "answer", "zero", "init_if",
-                 "init_offsets", "wakeup")  # fmt: skip
-        do: dict[str, Any] = {name: (lambda memory, args: None) for name in quiet}
+        do = quiet(
+            "if_rele", "log", "new_priv", "drop_priv", "answer", "zero", "init_if", "init_offsets", "wakeup"
+        )
         do |= {
             "kmalloc": lambda words, args, memory=memory: memory or args[0] != "devbuf",
             "nm_register": switched,
@@ -140,7 +130,7 @@ def regif_body(p: Proof, regif: Make) -> None:
             "pause": marked,
         }
         before = dict(words)
-        done = cases.run(lambda *args: _awake(regif(*args)), _NA, ringid, p.switches, memory=words, do=do)
+        done = cases.run(lambda *args: awake(regif(*args)), _NA, ringid, p.switches, memory=words, do=do)
         wanted = (
             "ENOMEM" if not memory
             else "EINVAL" if busy >= register.ATTEMPTS or ringid

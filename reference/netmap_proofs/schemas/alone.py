@@ -189,6 +189,32 @@ def read_as(protocol: Protocol, values: Mapping[Where, Sequence[Any]]) -> Protoc
         return end.value
 
 
+def quiet(*names: str) -> dict[str, Any]:
+    """Answers for what a call only tells: each of these ``Do`` does nothing and returns nothing."""
+    return {name: (lambda memory, args: None) for name in names}
+
+
+def under(log: Iterable[Effect], lock: str, which: Callable[[Effect], bool]) -> bool:
+    """Is ``lock`` held at every effect that ``which`` accepts?"""
+    held = False
+    for effect in log:
+        held = True if effect == Lock(lock) else False if effect == Unlock(lock) else held
+        if which(effect) and not held:
+            return False
+    return True
+
+
+def awake(protocol: Protocol) -> Protocol:
+    """``protocol``, alone: its short sleeps, which nobody would end, are a ``Do("pause")`` each."""
+    answer: Any = None
+    try:
+        while True:
+            effect: Effect = protocol.send(answer)
+            answer = yield (Do("pause") if isinstance(effect, Sleep) else effect)
+    except StopIteration as end:
+        return end.value
+
+
 def only(effects: Iterable[Effect], *kinds: type) -> list[Effect]:
     """The effects of these kinds."""
     return [e for e in effects if isinstance(e, kinds)]
